@@ -212,10 +212,17 @@ class TooManyTags(ClientError):
 
 
 class UploadOutOfOrder(ClientError):
-    """The chunk does not begin where the upload stands, or another client is writing to the session."""
+    """The chunk does not begin where the upload stands, or another client is writing to the session.
+
+    `offset` is where it stands, in bytes; the answer carries it as `Range`, so that the client can go on from there.
+    """
 
     status = 416
     code = "BLOB_UPLOAD_INVALID"
+
+    def __init__(self, message: str, *, offset: int) -> None:
+        super().__init__(message, detail={"offset": offset})
+        self.offset = offset
 
 
 class RangeNotSatisfiable(ClientError):
