@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a server until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import aiofastnet
+import structlog
+import uvloop
+from aiohttp import web
+
+from estiva import __version__
+from estiva.app.compose import Adapters, build_entry, build_sweeper
+from estiva.app.data_directory import DataDirectory
+from estiva.app.sockets import listen
+from estiva.blobstore import FilesystemStore
+from estiva.config import Settings
+from estiva.content.terms import Terms, system_clock
+from estiva.db.engine import open_database
+from estiva.options.server import OpenMode
+from estiva.telemetry.access import open_access_log
+from estiva.telemetry.logs import configure_logging
+from estiva.telemetry.metrics import Metrics
+from estiva.web.entry import Entry
+from estiva.web.server import Server
+
+POOL_THREADS = 8  # they hash, write and sync; more than the cores, since a sync only waits
+CLOSE_TIMEOUT = 1.0  # seconds that idle connections get to close
+
+_log = structlog.get_logger("estiva")
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises OperatorError when it cannot begin."""
+    configure_logging(settings.log, sys.stderr)
+    with DataDirectory(settings.server.data) as directory:
+        sockets = listen(settings.server.host, settings.server.port)
+        with ThreadPoolExecutor(POOL_THREADS, "estiva-bytes") as pool:
+            uvloop.run(_serve(settings, directory, sockets, pool))
+
+
+async def _serve(settings: Settings, directory: DataDirectory, sockets: list[socket.socket], pool: Executor) -> None:
+    loop = asyncio.get_running_loop()
+    aiofastnet.patch_loop(loop)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with _adapters(settings, directory, pool) as adapters:
+        entry = build_entry(settings, adapters)
+        runner = web.ServerRunner(Server(entry, settings.limits), shutdown_timeout=CLOSE_TIMEOUT)
+        await runner.setup()
+        sites = [web.SockSite(runner, bound) for bound in sockets]
+        for site in sites:
+            await site.start()
+        sweeping = asyncio.create_task(build_sweeper(settings, adapters).run())
+        _announce(settings, sockets[0].getsockname()[1])
+        await stop.wait()
+        sweeping.cancel()
+        await _drain(entry, sites, settings.limits.drain_timeout)
+        await runner.cleanup()
+    _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
+    db = await open_database(settings.server.database or str(directory.database))
+    try:
+        yield Adapters(
+            db=db,
+            store=FilesystemStore(directory.blobs, pool, min_free=settings.storage.min_free),
+            pool=pool,
+            terms=Terms(system_clock, settings.storage),
+            metrics=Metrics(),
+            access=open_access_log(settings.log, sys.stdout),
+        )
+    finally:
+        await db.close()
+
+
+async def _drain(entry: Entry, sites: list[web.SockSite], limit: float) -> None:
+    """Take no new connections, and let the requests under way finish."""
+    entry.stopping = True
+    _log.info("stopping", limit=limit)
+    for site in sites:
+        await site.stop()
+    try:
+        async with asyncio.timeout(limit):
+            await entry.idle()
+    except TimeoutError:
+        _log.warning("requests_cut_off", after=limit)
+
+
+def _announce(settings: Settings, port: int) -> None:
+    host = settings.server.host
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Estiva {__version__} listens on http://{shown}:{port} (data in {settings.server.data})", flush=True)  # noqa: T201
+    if settings.server.open is OpenMode.ANYWHERE:
+        _log.warning("open_anywhere", message="no authentication: anyone who reaches this server may push and delete")
+    _log.info("listening", host=host, port=port, version=__version__)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blobs as they show in one repository: looked up, read, mounted, unlinked."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from estiva.blobstore import BlobStore, Reader
+from estiva.content.commit import show_blob
+from estiva.content.needs import refuse_if_needed
+from estiva.content.terms import Moment, Terms
+from estiva.db import blobs, links, manifests, reviews
+from estiva.db.engine import Database
+from estiva.errors import BlobUnknown
+from estiva.oci.digests import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobFound:
+    """A blob that shows in a repository, or a manifest asked for as one (clients fall back to that).
+
+    Exactly one of `key`, where its bytes are in the store, and `content`, the bytes themselves, is there.
+    """
+
+    size: int
+    key: str | None = None
+    content: bytes | None = None
+    review_at: int | None = None
+
+
+class Blobs:
+    """Serves the blob endpoints, uploads aside."""
+
+    def __init__(self, db: Database, store: BlobStore, terms: Terms) -> None:
+        self._db = db
+        self._store = store
+        self._terms = terms
+
+    async def find(self, repository_id: int, digest: Digest) -> BlobFound:
+        """Look the blob up. Raises BlobUnknown."""
+        row = await self._db.row(blobs.LINKED, repository_id, str(digest))
+        if row is not None:
+            _, size, key, review_at, _ = row
+            return BlobFound(size=size, key=key, review_at=review_at)
+        row = await self._db.row(manifests.BY_DIGEST, repository_id, str(digest))
+        if row is None:
+            raise BlobUnknown(f"this repository has no blob {digest}", detail={"digest": str(digest)})
+        _, _, size, content, _ = row
+        return BlobFound(size=size, content=content)
+
+    async def open(self, found: BlobFound) -> Reader:
+        """Open the bytes of a blob that was found with a key."""
+        assert found.key is not None
+        return await self._store.reader(found.key)
+
+    async def announce(self, repository_id: int, digest: Digest, found: BlobFound) -> None:
+        """Note that a pusher was told that the blob is there, and counts on it (invariant 4)."""
+        if self._terms.half_spent(found.review_at):
+            await self._db.write(reviews.postpone_link, repository_id, str(digest), self._terms.review_at())
+
+    async def mount(self, repository_id: int, digest: Digest, source_id: int | None) -> bool:
+        """Let a blob of another repository show in this one; `source_id` None: of any. False when it is not there."""
+        return await self._db.write(_mount, repository_id, str(digest), source_id, self._terms.moment())
+
+    async def delete(self, repository_id: int, digest: Digest) -> None:
+        """Stop showing the blob in this repository. Raises BlobUnknown, ContentInUse."""
+        await self._db.write(_unlink, repository_id, str(digest), self._terms.moment())
+
+
+def _mount(conn: Connection, repository_id: int, digest: str, source_id: int | None, moment: Moment) -> bool:
+    there = links.mount_source(conn, digest) if source_id is None else links.exists(conn, source_id, digest)
+    if not there or blobs.lock(conn, digest) is None:
+        return False
+    show_blob(conn, repository_id, digest, moment)
+    return True
+
+
+def _unlink(conn: Connection, repository_id: int, digest: str, moment: Moment) -> None:
+    if not links.lock(conn, repository_id, [digest]):
+        raise BlobUnknown(f"this repository has no blob {digest}", detail={"digest": digest})
+    refuse_if_needed(conn, repository_id, digest, "blob")
+    links.delete(conn, repository_id, digest)
+    reviews.settle_blob(conn, digest, moment.review_at)

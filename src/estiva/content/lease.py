@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The right to write to one upload, held by one request at a time on whichever process.
+
+1. A request takes the lease with a token of its own; every later statement names the token, so that a request that
+   has lost the lease changes nothing any more.
+2. The holder renews it while it works; when its process dies, it runs out.
+"""
+
+import asyncio
+import contextlib
+import uuid
+from types import TracebackType
+from typing import Self
+
+from estiva.content.terms import Terms
+from estiva.db import uploads
+from estiva.db.engine import Database
+
+DURATION = 30_000  # milliseconds: how long a dead process blocks its uploads
+RENEW_EVERY = 10.0  # seconds: two renewals may fail before the lease runs out
+
+
+class Lease:
+    """Renews the lease of `session` until the block ends; frees it then unless the transaction at the end did."""
+
+    def __init__(self, db: Database, terms: Terms, session: str, token: str) -> None:
+        self._db = db
+        self._terms = terms
+        self._session = session
+        self._renewing: asyncio.Task[None] | None = None
+        self.token = token
+        self.freed = False
+
+    @staticmethod
+    def new_token() -> str:
+        """Return a token that was never used."""
+        return uuid.uuid4().hex
+
+    async def __aenter__(self) -> Self:
+        self._renewing = asyncio.create_task(self._renew())
+        return self
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY)
+            await self._db.note(uploads.renew, self._session, self.token, self._terms.now() + DURATION)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._renewing is not None
+        self._renewing.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await self._renewing
+        if not self.freed:
+            # If this fails, the lease runs out by itself.
+            with contextlib.suppress(Exception):
+                await self._db.note(uploads.release, self._session, self.token)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request under way, with what the log and the handlers want to know of it."""
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from aiohttp.web import BaseRequest
+
+from estiva.errors import RequestInvalid
+
+QUERY_FIELDS = 256  # parameters; more than the largest push with `tag=` needs
+
+
+@dataclass(slots=True)
+class Call:
+    """A request, its id, and the address of whoever sent it.
+
+    `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and `received` count the
+    bytes of bodies. `upload_path` is the session's own path where the request goes to one.
+    """
+
+    request: BaseRequest
+    id: str
+    client: str
+    endpoint: str = "unknown"
+    repository: str = ""
+    reference: str = ""
+    sent: int = 0
+    received: int = 0
+    body_begun: bool = False
+    upload_path: str | None = None
+    query: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path as sent: a framework's normalising of `..` and `%2e` must not choose the repository."""
+        return self.request.raw_path.partition("?")[0]
+
+    def parse(self) -> None:
+        """Read the query. Raises RequestInvalid."""
+        query = self.request.raw_path.partition("?")[2]
+        self.query = _parse_query(query) if query else {}
+
+    def parameter(self, name: str) -> str | None:
+        """Return the first value of a query parameter, or None."""
+        values = self.query.get(name)
+        return values[0] if values else None
+
+    def header(self, name: str) -> str | None:
+        """Return a header's value; several of one name count as a list (RFC 9110, section 5.3)."""
+        values = self.request.headers.getall(name, ())
+        return ", ".join(values) if values else None
+
+
+def _parse_query(text: str) -> dict[str, list[str]]:
+    query: dict[str, list[str]] = {}
+    try:
+        # `+` in a query means a space for forms; media types and digests carry a real one, so it stays.
+        pairs = parse_qsl(
+            text.replace("+", "%2B"), keep_blank_values=True, max_num_fields=QUERY_FIELDS, errors="strict"
+        )
+    except ValueError as error:
+        raise RequestInvalid("the query is malformed, or has too many parameters") from error
+    for name, value in pairs:
+        query.setdefault(name, []).append(value)
+    return query

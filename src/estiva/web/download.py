@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send content: whole, in ranges, or not at all when the client has it.
+
+1. The kernel sends from the file (sendfile) where there is one and the connection is plain.
+2. Never compressed: clients compare Content-Length with the digest's size, and fetch ranges in parallel.
+3. A client that takes no byte for the stall timeout is cut off; one that is merely slow is not.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiofastnet
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web import StreamResponse
+
+from estiva.blobstore import Reader
+from estiva.errors import ServerError
+from estiva.oci.ranges import Span, content_range
+from estiva.web.call import Call
+from estiva.web.stall import StallGuard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A piece of the answer: the bytes `before`, then those of the span."""
+
+    before: bytes = b""
+    span: Span
+
+
+class Download:
+    """Sends one object of `size` bytes to one client."""
+
+    def __init__(self, reader: Reader, size: int, media_type: str, stall_timeout: float) -> None:
+        self._reader = reader
+        self._size = size
+        self._media_type = media_type
+        self._stall_timeout = stall_timeout
+
+    async def send(self, call: Call, headers: Mapping[str, str], spans: tuple[Span, ...] | None) -> StreamResponse:
+        """Send the whole object, or the spans (RFC 9110, sections 14.4 and 14.6)."""
+        response = StreamResponse(headers={"Content-Type": self._media_type, **headers})
+        if spans is None:
+            parts = [Part(span=Span(0, self._size))]
+            closing = b""
+        elif len(spans) == 1:
+            response.set_status(206)
+            response.headers["Content-Range"] = content_range(spans[0], self._size)
+            parts, closing = [Part(span=spans[0])], b""
+        else:
+            response.set_status(206)
+            boundary = secrets.token_hex(16)
+            response.headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+            parts, closing = self._multipart(spans, boundary)
+        await self._send_parts(call, response, parts, closing)
+        return response
+
+    def _multipart(self, spans: tuple[Span, ...], boundary: str) -> tuple[list[Part], bytes]:
+        parts = []
+        for span in spans:
+            head = (
+                f"\r\n--{boundary}\r\nContent-Type: {self._media_type}\r\n"
+                f"Content-Range: {content_range(span, self._size)}\r\n\r\n"
+            )
+            parts.append(Part(before=head.encode(), span=span))
+        return parts, f"\r\n--{boundary}--\r\n".encode()
+
+    async def _send_parts(self, call: Call, response: StreamResponse, parts: list[Part], closing: bytes) -> None:
+        total = sum(len(part.before) + part.span.stop - part.span.start for part in parts) + len(closing)
+        response.content_length = total
+        writer = await response.prepare(call.request)
+        transport = call.request.transport
+        if writer is None or transport is None:
+            raise ConnectionResetError("the client is gone")
+        with StallGuard(transport, self._stall_timeout):
+            for part in parts:
+                if part.before:
+                    await writer.write(part.before)
+                await self._send_span(call, writer, transport, part.span)
+            if closing:
+                await writer.write(closing)
+            await response.write_eof()
+
+    async def _send_span(
+        self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
+    ) -> None:
+        file = self._reader.file
+        count = span.stop - span.start
+        if file is None or transport.get_extra_info("sslcontext") is not None:
+            await self._send_chunks(call, writer, transport, span)
+        elif count:
+            writer.send_headers()  # they wait for the first write otherwise, and the body would overtake them
+            await writer.drain()
+            loop = asyncio.get_running_loop()
+            await aiofastnet.sendfile(loop, transport, file, span.start, count)
+            call.sent += count
+
+    async def _send_chunks(
+        self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
+    ) -> None:
+        try:
+            async for chunk in self._reader.chunks(span.start, span.stop):
+                await writer.write(chunk)
+                call.sent += len(chunk)
+        except ServerError:
+            # The head is out: all that is left is to end so that the client sees that bytes are missing.
+            transport.abort()
+            raise

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds every request: an id, the way to its handler, errors made answers, the access line, metrics.
+
+1. Whatever a handler raises becomes an answer here, and only here.
+2. Once a head has gone out, an error can only be shown by cutting the connection: a client must never take a part
+   for the whole.
+3. A request that is refused before its body was asked for (`Expect: 100-continue`) closes the connection, since
+   nobody can know whether a body follows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiohttp.web import BaseRequest, Response, StreamResponse
+
+from estiva.errors import ClientError, EstivaError, MethodUnsupported, RouteUnknown, ServerError
+from estiva.telemetry.access import Access, AccessWriter
+from estiva.telemetry.metrics import Metrics
+from estiva.telemetry.request_ids import new_request_id
+from estiva.web import responses
+from estiva.web.bodies import expects_continue
+from estiva.web.call import Call
+from estiva.web.forwarded import ClientAddresses
+from estiva.web.stall import StallGuard
+from estiva.web.v2 import V2
+
+Page = Callable[[Call], Awaitable[StreamResponse]]
+
+_log = structlog.get_logger("estiva.web")
+
+
+class Entry:
+    """Takes every request that the server parses. `pages` are the endpoints outside `/v2`, all for GET and HEAD."""
+
+    def __init__(
+        self,
+        v2: V2,
+        pages: Mapping[str, Page],
+        addresses: ClientAddresses,
+        telemetry: tuple[Metrics, AccessWriter],
+        stall_timeout: float,
+    ) -> None:
+        self._v2 = v2
+        self._pages = pages
+        self._addresses = addresses
+        self._metrics, self._access = telemetry
+        self._stall_timeout = stall_timeout
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._under_way = 0
+        self.stopping = False
+
+    async def idle(self) -> None:
+        """Wait until no request is under way."""
+        await self._idle.wait()
+
+    async def handle(self, request: BaseRequest) -> StreamResponse:
+        """Answer one request, completely."""
+        started = asyncio.get_running_loop().time()
+        call = self._begin(request)
+        try:
+            response = await self._respond(call)
+        finally:
+            self._end()
+        self._tell(call, response, started)
+        return response
+
+    def _begin(self, request: BaseRequest) -> Call:
+        self._under_way += 1
+        self._idle.clear()
+        self._metrics.in_flight(self._under_way)
+        client = self._addresses.address(request.remote, request.headers)
+        return Call(request=request, id=new_request_id(), client=client)
+
+    def _end(self) -> None:
+        self._under_way -= 1
+        self._metrics.in_flight(self._under_way)
+        if not self._under_way:
+            self._idle.set()
+
+    async def _respond(self, call: Call) -> StreamResponse:
+        try:
+            response = await self._route(call)
+        except Exception as error:  # noqa: BLE001 - the one place where errors end
+            response = self._render(call, error)
+        if not response.prepared:
+            self._dress(call, response)
+        await self._send(call, response)
+        return response
+
+    async def _route(self, call: Call) -> StreamResponse:
+        call.parse()
+        if call.path == "/v2" or call.path.startswith("/v2/"):
+            return await self._v2.answer(call)
+        page = self._pages.get(call.path)
+        if page is None:
+            raise RouteUnknown("nothing is here; the registry's API is under /v2/")
+        if call.request.method not in {"GET", "HEAD"}:
+            raise MethodUnsupported("only GET and HEAD are possible here", headers={"Allow": "GET, HEAD"})
+        call.endpoint = call.path
+        return await page(call)
+
+    def _render(self, call: Call, error: Exception) -> Response:
+        if call.request.writer.output_size > 0:
+            _log.warning("answer_cut_short", request_id=call.id, path=call.path, error=str(error))
+            if call.request.transport is not None:
+                call.request.transport.abort()
+            raise ConnectionResetError("the answer was cut short") from error
+        if isinstance(error, ServerError):
+            _log.error("request_failed", request_id=call.id, error=error.message, cause=str(error.__cause__ or ""))
+        elif not isinstance(error, EstivaError):
+            _log.error("request_failed", request_id=call.id, exc_info=error)
+        return responses.render_error(error, call.id, call.upload_path)
+
+    def _dress(self, call: Call, response: StreamResponse) -> None:
+        """Put on the headers that every answer carries."""
+        response.headers["X-Request-Id"] = call.id
+        response.headers["Server"] = "Estiva"
+        if call.path.startswith("/v2"):
+            response.headers.update(responses.V2_HEADERS)
+        if self.stopping or (expects_continue(call) and not call.body_begun):
+            response.force_close()
+
+    async def _send(self, call: Call, response: StreamResponse) -> None:
+        transport = call.request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        with StallGuard(transport, self._stall_timeout):
+            await response.prepare(call.request)
+            await response.write_eof()
+        call.sent = max(call.sent, response.body_length)
+
+    def reject(self, request: BaseRequest, error: ClientError) -> Response:
+        """Answer what could not be parsed as a request; the connection closes."""
+        request_id = new_request_id()
+        response = responses.render_error(error, request_id)
+        response.headers.update({"X-Request-Id": request_id, "Server": "Estiva", **responses.V2_HEADERS})
+        response.force_close()
+        self._metrics.answered("malformed", "-", response.status, 0.0)
+        client = request.remote or "-"
+        self._access.write(Access(request_id=request_id, client=client, method="-", path="-", status=response.status))
+        return response
+
+    def _tell(self, call: Call, response: StreamResponse, started: float) -> None:
+        duration = asyncio.get_running_loop().time() - started
+        self._metrics.answered(call.endpoint, call.request.method, response.status, duration)
+        self._metrics.transferred(received=call.received, sent=call.sent)
+        self._access.write(
+            Access(
+                request_id=call.id,
+                client=call.client,
+                method=call.request.method,
+                path=call.path,
+                repository=call.repository,
+                reference=call.reference,
+                status=response.status,
+                bytes_sent=call.sent,
+                bytes_received=call.received,
+                duration_ms=duration * 1000,
+                user_agent=call.header("User-Agent") or "",
+            )
+        )

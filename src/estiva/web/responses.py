@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers: the headers that all of them carry, and the one place where errors become answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from aiohttp.web import Response
+
+from estiva.errors import ClientError, EstivaError, ServerError, UploadOutOfOrder
+from estiva.oci.ranges import render_progress
+
+# A browser must never take what somebody pushed for a page of this server, whatever its media type says.
+V2_HEADERS = {
+    "Docker-Distribution-Api-Version": "registry/2.0",  # Debian's docker refuses a registry without it
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox",
+}
+NO_CACHE = {"Cache-Control": "no-cache"}
+IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable"}  # one year, the longest that RFC 9111 readers expect
+JSON = "application/json"
+
+
+def empty(status: int, headers: Mapping[str, str]) -> Response:
+    """Answer without a body."""
+    return Response(status=status, headers=headers)
+
+
+def body(content: bytes, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """Answer with `content`; no charset parameter, which some clients take for another type."""
+    return Response(status=status, body=content, headers={"Content-Type": media_type, **(headers or {})})
+
+
+def json(payload: Any, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """Answer with a JSON document."""
+    return body(msgspec.json.encode(payload), JSON, headers, status)
+
+
+def render_error(error: BaseException, request_id: str, upload_path: str | None = None) -> Response:
+    """Answer with the error, in the spec's form (section "Error Codes").
+
+    An error outside the tree is a fault of this server: the client gets its request id, the log the rest.
+    `upload_path` is the upload session's own path, which an out-of-order error must name.
+    """
+    if isinstance(error, ClientError):
+        headers = dict(error.headers)
+        if isinstance(error, UploadOutOfOrder) and upload_path is not None:
+            headers |= {"Location": upload_path, "Range": render_progress(error.offset)}
+        return _errors(error.status, error.code, error.message, error.detail, headers)
+    if isinstance(error, ServerError):
+        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+        message = f"{error.message} (request {request_id})"
+        return _errors(error.status, error.code, message, {"requestId": request_id}, headers)
+    message = error.message if isinstance(error, EstivaError) else "the server failed"
+    message = f"{message}; its log tells more under request {request_id}"
+    return _errors(ServerError.status, ServerError.code, message, {"requestId": request_id}, {})
+
+
+def _errors(status: int, code: str, message: str, detail: Any, headers: Mapping[str, str]) -> Response:
+    entry = {"code": code, "message": message}
+    if detail is not None:
+        entry["detail"] = detail
+    return json({"errors": [entry]}, headers, status)

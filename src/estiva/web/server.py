@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP server: aiohttp's low-level one, with our limits and our words for what it cannot parse."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from estiva.errors import ClientError, HeadersTooLarge, RequestInvalid
+from estiva.options.limits import LimitOptions
+from estiva.web.entry import Entry
+
+READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
+
+
+class Connection(RequestHandler):
+    """One client connection."""
+
+    def __init__(self, manager: "Server", entry: Entry, head_timeout: float, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._entry = entry
+        self._head_timeout = head_timeout
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Give the client a bounded time for its first request; aiohttp bounds the time of those that follow."""
+        super().connection_made(transport)
+        self._head_timer = self._loop.call_later(self._head_timeout, self._give_up)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the timer with the connection."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp could not parse, in the spec's form."""
+        error: ClientError
+        if isinstance(exc, LineTooLong):
+            error = HeadersTooLarge("the request line or a header is too long")
+        else:
+            error = RequestInvalid("this is not a proper HTTP request")
+        return self._entry.reject(request, error)
+
+
+class Server(web.Server):
+    """Makes connections."""
+
+    def __init__(self, entry: Entry, limits: LimitOptions) -> None:
+        super().__init__(
+            entry.handle,
+            access_log=None,
+            auto_decompress=False,  # the digest is of the bytes as sent
+            keepalive_timeout=limits.keepalive,
+            max_line_size=limits.head_bytes,
+            max_field_size=limits.head_bytes,
+            read_bufsize=READ_BUFFER,
+        )
+        self._entry = entry
+        self._head_timeout = limits.head_timeout
+
+    def __call__(self) -> RequestHandler:
+        """Return the protocol of a new connection."""
+        return Connection(self, self._entry, self._head_timeout, loop=self._loop, **self._kwargs)

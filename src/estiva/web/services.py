@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What handlers are given."""
+
+from dataclasses import dataclass
+
+from estiva.content.blobs import Blobs
+from estiva.content.manifests import Manifests
+from estiva.content.referrers import Referrers
+from estiva.content.repositories import Repositories
+from estiva.content.tags import Tags
+from estiva.content.uploads import Uploads
+from estiva.options.content import ContentOptions
+from estiva.options.limits import LimitOptions
+from estiva.web.guard import Guard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The content floor, the guard in front of it, and the settings that answers depend on."""
+
+    guard: Guard
+    repositories: Repositories
+    uploads: Uploads
+    blobs: Blobs
+    manifests: Manifests
+    tags: Tags
+    referrers: Referrers
+    limits: LimitOptions
+    policy: ContentOptions

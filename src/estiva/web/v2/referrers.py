@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`/v2/<name>/referrers/<digest>`: end-12."""
+
+from aiohttp.web import StreamResponse
+
+from estiva.oci.media_types import OCI_INDEX
+from estiva.oci.paging import next_link
+from estiva.oci.paths import Referrers as ReferrersRoute
+from estiva.oci.paths import referrers_path
+from estiva.oci.referrers import render_index
+from estiva.web import responses
+from estiva.web.call import Call
+from estiva.web.services import Services
+
+
+class ReferrersEndpoint:
+    """Lists what refers to a manifest."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def get(self, call: Call, route: ReferrersRoute) -> StreamResponse:
+        """List the referrers; never 404, which clients take for "this registry has no referrers API"."""
+        artifact_type = call.parameter("artifactType")
+        headers = {**responses.NO_CACHE}
+        if artifact_type is not None:
+            headers["OCI-Filters-Applied"] = "artifactType"
+        repository_id = await self._services.guard.find(route.name)
+        if repository_id is None:
+            return responses.body(render_index([]), OCI_INDEX, headers)
+        found, following = await self._services.referrers.page(
+            repository_id,
+            route.digest,
+            artifact_type,
+            call.parameter("last") or "",
+            self._services.limits.referrers_page,
+        )
+        if following is not None:
+            parameters = {"artifactType": artifact_type, "last": following}
+            headers["Link"] = next_link(referrers_path(route.name, route.digest), parameters)
+        return responses.body(render_index(found), OCI_INDEX, headers)
