@@ -21,10 +21,11 @@ class Sweeper:
     async def run(self) -> None:
         """Sweep every `every` seconds, the first time at once."""
         while True:
-            await self._sweep()
+            await self.sweep()
             await asyncio.sleep(self._every)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
+        """Sweep once."""
         try:
             uploads = await self._expiry.expire_uploads()
             objects = await self._expiry.remove_objects()

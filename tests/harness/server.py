@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registry inside the test's own process, with a clock that the test sets."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import aiofastnet
+from aiohttp import web
+
+import asyncio
+
+from estiva.app.compose import Adapters, build_entry, build_sweeper
+from estiva.blobstore import BlobStore, FilesystemStore
+from estiva.config import Settings
+from estiva.content.terms import Terms
+from estiva.db.engine import Database, open_database
+from estiva.jobs.sweeper import Sweeper
+from estiva.options.log import LogOptions
+from estiva.telemetry.access import open_access_log
+from estiva.telemetry.metrics import Metrics
+from estiva.web.server import Server
+import io
+
+
+class Clock:
+    """Milliseconds since the epoch, standing still until moved."""
+
+    def __init__(self) -> None:
+        self._now = time.time_ns() // 1_000_000
+
+    def __call__(self) -> int:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += int(seconds * 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Registry:
+    """A running registry and what it stands on."""
+
+    base: str
+    port: int
+    data: Path
+    clock: Clock
+    db: Database
+    store: BlobStore
+    sweeper: Sweeper
+    log: io.StringIO
+
+
+@contextlib.asynccontextmanager
+async def serve(data: Path, settings: Settings | None = None, database: str | None = None) -> AsyncIterator[Registry]:
+    settings = settings or Settings()
+    clock, log = Clock(), io.StringIO()
+    data.mkdir(exist_ok=True)
+    (data / "blobs").mkdir(exist_ok=True)
+    aiofastnet.patch_loop(asyncio.get_running_loop())
+    db = await open_database(database or str(data / "estiva.db"))
+    with ThreadPoolExecutor(4) as pool:
+        adapters = Adapters(
+            db=db,
+            store=FilesystemStore(data / "blobs", pool, min_free=settings.storage.min_free),
+            pool=pool,
+            terms=Terms(clock, settings.storage),
+            metrics=Metrics(),
+            access=open_access_log(LogOptions(), log),
+        )
+        runner = web.ServerRunner(Server(build_entry(settings, adapters), settings.limits), shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = runner.addresses[0][1]
+        try:
+            yield Registry(
+                base=f"http://127.0.0.1:{port}",
+                port=port,
+                data=data,
+                clock=clock,
+                db=db,
+                store=adapters.store,
+                sweeper=build_sweeper(settings, adapters),
+                log=log,
+            )
+        finally:
+            await runner.cleanup()
+            await db.close()
