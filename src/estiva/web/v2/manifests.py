@@ -9,6 +9,7 @@ from estiva.errors import DeletionDisabled, DigestInvalid, TooManyTags
 from estiva.oci.conditions import etag, none_match
 from estiva.oci.digests import Algorithm, Digest
 from estiva.oci.manifests import parse_manifest
+from estiva.oci.negotiation import default_image, knows_no_lists
 from estiva.oci.paths import ManifestPath, manifest_path
 from estiva.oci.tags import Tag
 from estiva.web import responses
@@ -26,13 +27,13 @@ class ManifestEndpoint:
     async def get(self, call: Call, route: ManifestPath) -> StreamResponse:
         """Send the manifest as it was pushed, whatever Accept says."""
         repository_id = await self._services.guard.pull(route.name)
-        found = await self._services.manifests.find(repository_id, route.reference)
+        found = await self._find(call, repository_id, route)
         return _render(call, route, found)
 
     async def head(self, call: Call, route: ManifestPath) -> StreamResponse:
         """Tell whether the manifest is there; a pusher who hears so of a digest counts on it."""
         repository_id = await self._services.guard.pull(route.name)
-        found = await self._services.manifests.find(repository_id, route.reference)
+        found = await self._find(call, repository_id, route)
         if isinstance(route.reference, Digest):
             await self._services.manifests.announce(repository_id, found)
         return _render(call, route, found)
@@ -65,6 +66,13 @@ class ManifestEndpoint:
         else:
             await self._services.manifests.delete(repository_id, route.reference)
         return responses.empty(202, {"Content-Length": "0"})
+
+    async def _find(self, call: Call, repository_id: int, route: ManifestPath) -> ManifestFound:
+        found = await self._services.manifests.find(repository_id, route.reference)
+        if isinstance(route.reference, Tag) and knows_no_lists(call.header("Accept"), found.media_type):
+            image = default_image(found.content)
+            return found if image is None else await self._services.manifests.find(repository_id, Digest.parse(image))
+        return found
 
     def _tags(self, call: Call, route: ManifestPath) -> tuple[str, ...]:
         if isinstance(route.reference, Tag):
