@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one request, one connection and one page may take."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from estiva.options.kinds import KIB, MIB, Count, Duration, Size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOptions:
+    """The settings of the table `limits`."""
+
+    manifest_bytes: Annotated[
+        int, Size(minimum=4 * MIB), "Largest manifest that is taken. The specification asks for 4 MiB at least."
+    ] = 4 * MIB
+    tags_per_push: Annotated[
+        int, Count(10), "Most `tag` parameters that one push may carry. The specification asks for 10 at least."
+    ] = 100
+    head_bytes: Annotated[
+        int, Size(minimum=8 * KIB), "Longest request line, and longest single header, that is read."
+    ] = 64 * KIB
+    head_timeout: Annotated[float, Duration(), "How long a new connection may take to send its first request."] = 30.0
+    keepalive: Annotated[float, Duration(), "How long a connection is kept open between two requests."] = 75.0
+    stall_timeout: Annotated[
+        float, Duration(), "How long a transfer, in either direction, may stand still before it is cut."
+    ] = 60.0
+    drain_timeout: Annotated[
+        float, Duration(zero=True), "How long requests under way may go on after the server was told to stop."
+    ] = 30.0
+    page: Annotated[int, Count(1), "Entries on a page of the catalog when the client names no number."] = 1000
+    page_maximum: Annotated[int, Count(1), "Most entries on any page; a client that asks for more gets these."] = 10_000
+    referrers_page: Annotated[int, Count(1), "Entries on a page of referrers."] = 1000
