@@ -29,6 +29,7 @@ class Repositories:
 
     async def catalog(self, page: Page) -> list[str]:
         """Return one name more than the page holds, if there are so many: that there is a next page shows so."""
+        assert page.limit is not None
         return await self._db.read(repositories.catalog, page.last or "", page.limit + 1)
 
     async def search(self, text: str, limit: int) -> list[str]:

@@ -24,6 +24,7 @@ class Tags:
 
     async def page(self, repository_id: int, page: Page) -> list[str]:
         """Return one tag more than the page holds, if there are so many: that there is a next page shows so."""
+        assert page.limit is not None
         return await self._db.read(tags.page, repository_id, page.last or "", page.limit + 1)
 
     async def all(self, repository_id: int, last: str | None) -> AsyncIterator[list[str]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 from aiohttp.web import StreamResponse
 
-from estiva.errors import PageInvalid
 from estiva.oci.paging import parse_page
 from estiva.web import responses
 from estiva.web.call import Call
@@ -29,8 +28,7 @@ class SearchEndpoint:
     async def search(self, call: Call) -> StreamResponse:
         """Answer with the repositories whose names contain `q`, the best matches first."""
         page = parse_page(call.parameter("n"), None, default=DEFAULT_RESULTS, maximum=MAXIMUM_RESULTS)
-        if page.limit is None:
-            raise PageInvalid("n must be a number")
+        assert page.limit is not None
         query = call.parameter("q") or ""
         names = await self._services.repositories.search(query.removeprefix("library/"), page.limit)
         return responses.json(
