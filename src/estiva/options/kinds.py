@@ -31,7 +31,7 @@ class Count:
     """A whole number within these bounds, both included."""
 
     minimum: int
-    maximum: int | None = None
+    maximum: int = 1_000_000
 
 
 class Kind(Enum):

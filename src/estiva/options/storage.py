@@ -16,9 +16,11 @@ class StorageOptions:
         Size(),
         "Room that is left free on the disk: below it nothing new is taken, while pulling and deleting work.",
     ] = 64 * MIB
-    upload_expiry: Annotated[float, Duration(), "How long an unfinished upload may lie idle before it is dropped."] = (
-        DAY
-    )
+    upload_expiry: Annotated[
+        float,
+        Duration(),
+        "How long an unfinished upload may lie idle before it is dropped.",
+    ] = DAY
     review_after: Annotated[
         float,
         Duration(),
@@ -31,4 +33,4 @@ class StorageOptions:
     ] = HOUR
     sweep_every: Annotated[
         float, Duration(), "How often the server looks for content and uploads whose time is up."
-    ] = 60.0
+    ] = MINUTE
