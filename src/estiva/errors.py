@@ -31,7 +31,6 @@
     |- ServerError                  the server is at fault; 5xx, always UNKNOWN with the request id
     |  |- StorageUnavailable        503
     |  |- DatabaseUnavailable       503
-    |  |- Stopping                  503
     |  `- StorageFull               507
     `- OperatorError                told on the terminal, never over HTTP; ends the command with a cure
        |- SettingsInvalid
@@ -261,13 +260,6 @@ class StorageUnavailable(ServerError):
 
 class DatabaseUnavailable(ServerError):
     """The database cannot be reached, or is busy beyond its limit."""
-
-    status = 503
-    retry_after = 5
-
-
-class Stopping(ServerError):
-    """The server is shutting down and takes no new work."""
 
     status = 503
     retry_after = 5
