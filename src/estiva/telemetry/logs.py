@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of the program: structlog's and the standard library's messages, as the same lines on one stream.
+
+1. Everything passes one handler, so that aiohttp's and asyncio's messages look like ours.
+2. Text that came from outside is escaped: by JSON, or on the console by `repr` and `forms.escape`.
+3. Libraries speak from WARNING on, unless the level is DEBUG.
+"""
+
+import logging
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from estiva.options.log import LogFormat, LogLevel, LogOptions
+from estiva.telemetry.forms import escape, resolve
+
+_SHARED: list[structlog.typing.Processor] = [
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def configure_logging(options: LogOptions, stream: TextIO) -> None:
+    """Send every log message of this process to `stream`; what an earlier call set up is replaced."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(resolve(options.format, stream), colors=stream.isatty()))
+    root = logging.getLogger()
+    for previous in [known for known in root.handlers if isinstance(known.formatter, _Formatter)]:
+        root.removeHandler(previous)
+    root.addHandler(handler)
+    level = logging.getLevelNamesMapping()[options.level.upper()]
+    root.setLevel(level if options.level is LogLevel.DEBUG else max(level, logging.WARNING))
+    logging.getLogger("estiva").setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Ours, and so told apart from the handlers of others."""
+
+
+def _formatter(form: LogFormat, *, colors: bool) -> _Formatter:
+    finish: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if form is LogFormat.CONSOLE:
+        console = structlog.dev.ConsoleRenderer(
+            colors=colors, repr_native_str=True, exception_formatter=_write_traceback
+        )
+        finish += [_escape_event, console]
+    else:
+        finish += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return _Formatter(processors=finish, foreign_pre_chain=_SHARED)
+
+
+def _escape_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape the message, which the console shows as it is; values pass through `repr`, which escapes."""
+    event["event"] = escape(str(event["event"]))
+    return event
+
+
+def _write_traceback(stream: TextIO, error: Any) -> None:
+    """Write a traceback of which every line is indented: text in an exception cannot pass for a line of the log."""
+    lines = "".join(traceback.format_exception(*error)).splitlines()
+    stream.write("".join(f"\n    {escape(line)}" for line in lines))
