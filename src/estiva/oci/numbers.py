@@ -9,7 +9,6 @@ import re
 LARGEST = 2**63 - 1  # what clients and databases hold (image-spec, "Descriptor": size is an int64)
 
 _DIGITS = re.compile(r"[0-9]+", re.ASCII)
-_EXACT_DIGITS = 18  # any number of so many digits is below LARGEST
 
 
 def parse_digits(text: str) -> int | None:
@@ -17,6 +16,4 @@ def parse_digits(text: str) -> int | None:
     if _DIGITS.fullmatch(text) is None:
         return None
     significant = text.lstrip("0")
-    if len(significant) <= _EXACT_DIGITS:
-        return int(significant or "0")
-    return LARGEST
+    return min(int(significant or "0"), LARGEST) if len(significant) <= len(str(LARGEST)) else LARGEST
