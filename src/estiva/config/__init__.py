@@ -1,6 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings: from a TOML file, the environment and the command line into one checked tree."""
 
+from estiva.config.catalog import Setting, describe_settings
+from estiva.config.layers import CONFIG_VARIABLE
+from estiva.config.load import load_settings
+from estiva.config.openness import require_open
+from estiva.config.render import render_settings, source_of
 from estiva.config.settings import Settings
 
-__all__ = ["Settings"]
+__all__ = [
+    "CONFIG_VARIABLE",
+    "Setting",
+    "Settings",
+    "describe_settings",
+    "load_settings",
+    "render_settings",
+    "require_open",
+    "source_of",
+]
