@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from harness.content import OCI_MANIFEST, Image, digest
 from multidict import CIMultiDictProxy
 from yarl import URL
+
+from harness.content import OCI_MANIFEST, Image, digest
 
 
 @dataclass(frozen=True)

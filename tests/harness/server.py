@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry inside the test's own process, with a clock that the test sets."""
 
+import asyncio
 import contextlib
 import dataclasses
+import io
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,20 +12,17 @@ from pathlib import Path
 
 import aiofastnet
 from aiohttp import web
-
-import asyncio
+from estiva.db.engine import Database, open_database
 
 from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms
-from estiva.db.engine import Database, open_database
 from estiva.jobs.sweeper import Sweeper
 from estiva.options.log import LogOptions
 from estiva.telemetry.access import open_access_log
 from estiva.telemetry.metrics import Metrics
 from estiva.web.server import Server
-import io
 
 
 class Clock:

@@ -2,10 +2,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from harness.client import Client, connect
-from harness.server import Registry, serve
 
 from estiva.config import Settings
+from harness.client import Client, connect
+from harness.server import Registry, serve
 
 
 @pytest.fixture

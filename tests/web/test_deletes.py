@@ -4,11 +4,11 @@
 import asyncio
 
 import pytest
-from harness.content import OCI_INDEX, Image, blob, descriptor, digest, index
 
 from estiva.config import Settings
-from estiva.db import condemn, reviews
+from estiva.db import condemn
 from estiva.options.content import ContentOptions
+from harness.content import OCI_INDEX, Image, blob, digest, index
 
 HOUR = 3600
 
@@ -86,9 +86,7 @@ async def test_a_deletion_and_a_push_at_once_never_leave_a_broken_image(client):
         await client.push_image("a", image)
         path = f"/v2/a/blobs/{digest(image.layers[0])}"
         await client.delete(f"/v2/a/manifests/{image.digest}")
-        pushed, deleted = await asyncio.gather(
-            client.put_manifest("a", "v1", image.manifest), client.delete(path)
-        )
+        pushed, deleted = await asyncio.gather(client.put_manifest("a", "v1", image.manifest), client.delete(path))
         assert (pushed.status, deleted.status) in {(201, 405), (400, 202)}
         assert (await client.get(path)).status == (200 if pushed.status == 201 else 404)
         await client.delete(f"/v2/a/manifests/{image.digest}")

@@ -5,6 +5,7 @@ import email
 import os
 
 import pytest
+
 from harness.content import blob, digest
 
 SIZE = 200_000

@@ -6,11 +6,11 @@ import json
 import ssl
 
 import pytest
-from harness.content import OCI_MANIFEST, Image, blob, digest
-from harness.raw import wire
 
 from estiva.config import Settings
 from estiva.options.limits import LimitOptions
+from harness.content import OCI_MANIFEST, Image, blob, digest
+from harness.raw import wire
 
 HEAD = "Host: registry.test\r\n"
 
@@ -56,7 +56,9 @@ class TestTruncation:
         image = Image()
         await client.push_image("a", image)
         async with wire(registry.port) as connection:
-            head = f"PUT /v2/a/manifests/v1 HTTP/1.1\r\n{HEAD}Content-Type: {OCI_MANIFEST}\r\nContent-Length: 9999\r\n\r\n"
+            head = (
+                f"PUT /v2/a/manifests/v1 HTTP/1.1\r\n{HEAD}Content-Type: {OCI_MANIFEST}\r\nContent-Length: 9999\r\n\r\n"
+            )
             await connection.send(head, image.manifest)
         assert (await client.get("/v2/a/manifests/v1")).status == 404
 
@@ -105,7 +107,9 @@ class TestExpectContinue:
     async def test_the_body_is_asked_for_when_it_is_wanted(self, client, registry):
         location = await client.begin("a")
         async with wire(registry.port) as connection:
-            await connection.send(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+            await connection.send(
+                f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+            )
             assert (await connection.answer()).status == 100
             await connection.send(b"bytes")
             answer = await connection.answer()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spec, "Content Discovery"; and search."""
 
-
 import pytest
-from harness.content import OCI_INDEX, OCI_MANIFEST, Image, descriptor, digest, index
+
+from harness.content import OCI_INDEX, OCI_MANIFEST, Image, index
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import asyncio
 import json
 
 import pytest
-from harness.content import EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Image, blob, descriptor, digest, index
 
 from estiva.config import Settings
 from estiva.options.content import ContentOptions, Missing
+from harness.content import EMPTY, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Image, blob, descriptor, digest, index
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"

@@ -5,9 +5,9 @@ import asyncio
 import uuid
 
 import pytest
-from harness.content import blob, digest
 
 from estiva.db import uploads
+from harness.content import blob, digest
 
 HOUR = 3600
 BOTH = pytest.mark.parametrize("algorithm", ["sha256", "sha512"])

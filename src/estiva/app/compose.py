@@ -78,6 +78,7 @@ def _services(settings: Settings, adapters: Adapters) -> Services:
         manifests=Manifests(db, store, terms, settings.content),
         tags=Tags(db, terms),
         referrers=Referrers(db),
+        metrics=adapters.metrics,
         limits=settings.limits,
         policy=settings.content,
     )

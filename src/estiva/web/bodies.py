@@ -15,7 +15,10 @@ from aiohttp.web import RequestPayloadError
 
 from estiva.content.receiving import Arriving
 from estiva.errors import BodyStalled, BodyTruncated, ManifestTooLarge, RequestInvalid
+from estiva.options.limits import LimitOptions
+from estiva.telemetry.metrics import Metrics
 from estiva.web.call import Call
+from estiva.web.services import Services
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -52,23 +55,32 @@ async def chunks(call: Call, stall_timeout: float) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def arriving(call: Call, stall_timeout: float) -> Arriving:
-    """Return the body with what the head says of it."""
+async def _counted(body: AsyncIterator[bytes], metrics: Metrics) -> AsyncIterator[bytes]:
+    metrics.upload_began()
+    try:
+        async for chunk in body:
+            yield chunk
+    finally:
+        metrics.upload_ended()
+
+
+def arriving(call: Call, services: Services) -> Arriving:
+    """Return the body of an upload with what the head says of it."""
     if call.request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestInvalid("a Content-Encoding is not understood here: send the bytes that the digest is of")
-    return Arriving(
-        body=chunks(call, stall_timeout), content_range=call.header("Content-Range"), length=announced_length(call)
-    )
+    body = _counted(chunks(call, services.limits.stall_timeout), services.metrics)
+    return Arriving(body=body, content_range=call.header("Content-Range"), length=announced_length(call))
 
 
-async def read_manifest(call: Call, limit: int, stall_timeout: float) -> bytes:
+async def read_manifest(call: Call, limits: LimitOptions) -> bytes:
     """Return the whole body. Raises ManifestTooLarge as soon as it shows."""
+    limit = limits.manifest_bytes
     length = announced_length(call)
     too_large = f"a manifest may have at most {limit} bytes"
     if length is not None and length > limit:
         raise ManifestTooLarge(too_large)
     content = bytearray()
-    async for chunk in chunks(call, stall_timeout):
+    async for chunk in chunks(call, limits.stall_timeout):
         content += chunk
         if len(content) > limit:
             raise ManifestTooLarge(too_large)

@@ -14,9 +14,17 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
-from estiva.errors import ClientError, EstivaError, MethodUnsupported, RouteUnknown, ServerError
+from estiva.errors import (
+    ClientError,
+    EstivaError,
+    MethodUnsupported,
+    RouteUnknown,
+    ServerError,
+    StorageFull,
+    StorageUnavailable,
+)
 from estiva.telemetry.access import Access, AccessWriter
-from estiva.telemetry.metrics import Metrics
+from estiva.telemetry.metrics import Metrics, StorageFault
 from estiva.telemetry.request_ids import new_request_id
 from estiva.web import responses
 from estiva.web.bodies import expects_continue
@@ -108,10 +116,25 @@ class Entry:
                 call.request.transport.abort()
             raise ConnectionResetError("the answer was cut short") from error
         if isinstance(error, ServerError):
+            self._count(error)
             _log.error("request_failed", request_id=call.id, error=error.message, cause=str(error.__cause__ or ""))
         elif not isinstance(error, EstivaError):
             _log.error("request_failed", request_id=call.id, exc_info=error)
         return responses.render_error(error, call.id, call.upload_path)
+
+    def _count(self, error: ServerError) -> None:
+        if isinstance(error, StorageFull):
+            self._metrics.storage_failed(StorageFault.FULL)
+        elif isinstance(error, StorageUnavailable):
+            self._metrics.storage_failed(StorageFault.UNAVAILABLE)
+
+    def connected(self) -> None:
+        """Count a connection; `disconnected` must follow."""
+        self._metrics.connection_opened()
+
+    def disconnected(self) -> None:
+        """Count the end of a connection."""
+        self._metrics.connection_closed()
 
     def _dress(self, call: Call, response: StreamResponse) -> None:
         """Put on the headers that every answer carries."""

@@ -27,12 +27,15 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the client a bounded time for its first request; aiohttp bounds the time of those that follow."""
         super().connection_made(transport)
+        self._entry.connected()
         self._head_timer = self._loop.call_later(self._head_timeout, self._give_up)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""
         if self._head_timer is not None:
             self._head_timer.cancel()
+            self._head_timer = None
+            self._entry.disconnected()
         super().connection_lost(exc)
 
     def _give_up(self) -> None:

@@ -11,6 +11,7 @@ from estiva.content.tags import Tags
 from estiva.content.uploads import Uploads
 from estiva.options.content import ContentOptions
 from estiva.options.limits import LimitOptions
+from estiva.telemetry.metrics import Metrics
 from estiva.web.guard import Guard
 
 
@@ -25,5 +26,6 @@ class Services:
     manifests: Manifests
     tags: Tags
     referrers: Referrers
+    metrics: Metrics
     limits: LimitOptions
     policy: ContentOptions

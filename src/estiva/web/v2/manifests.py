@@ -42,8 +42,7 @@ class ManifestEndpoint:
         """Store the manifest, and set its tags."""
         repository_id = await self._services.guard.push(route.name)
         tags = self._tags(call, route)
-        limits = self._services.limits
-        content = await read_manifest(call, limits.manifest_bytes, limits.stall_timeout)
+        content = await read_manifest(call, self._services.limits)
         digest = _digest(route, content)
         push = Push(
             digest=str(digest),

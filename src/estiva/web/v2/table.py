@@ -51,6 +51,19 @@ def build_table(services: Services) -> Table:
     }
 
 
+# What metrics call the endpoints.
+ENDPOINTS = {
+    paths.Base: "base",
+    paths.Catalog: "catalog",
+    paths.TagsList: "tags",
+    paths.ManifestPath: "manifests",
+    paths.BlobPath: "blobs",
+    paths.Uploads: "uploads",
+    paths.UploadSession: "upload",
+    paths.Referrers: "referrers",
+}
+
+
 class V2:
     """Answers everything under `/v2`."""
 
@@ -60,11 +73,7 @@ class V2:
     async def answer(self, call: Call) -> StreamResponse:
         """Find the endpoint, then the method, then call the handler. Raises what they raise."""
         route = paths.parse_path(call.path)
-        call.endpoint = type(route).__name__
-        call.repository = str(getattr(route, "name", ""))
-        call.reference = str(getattr(route, "reference", getattr(route, "digest", getattr(route, "session", ""))))
-        if isinstance(route, paths.UploadSession):
-            call.upload_path = paths.upload_path(route.name, route.session)
+        _describe(call, route)
         methods = self._table[type(route)]
         handler = methods.get(call.request.method)
         if handler is None:
@@ -73,3 +82,18 @@ class V2:
                 f"{call.request.method} is not possible here; use one of: {allowed}", headers={"Allow": allowed}
             )
         return await handler(call, route)
+
+
+def _describe(call: Call, route: paths.Route) -> None:
+    call.endpoint = ENDPOINTS[type(route)]
+    match route:
+        case paths.Base() | paths.Catalog():
+            return
+        case paths.ManifestPath(reference=reference):
+            call.reference = str(reference)
+        case paths.BlobPath(digest=digest) | paths.Referrers(digest=digest):
+            call.reference = str(digest)
+        case paths.UploadSession(name=name, session=session):
+            call.reference = session
+            call.upload_path = paths.upload_path(name, session)
+    call.repository = route.name.stored

@@ -42,7 +42,7 @@ class UploadsEndpoint:
     async def _store_whole(
         self, call: Call, name: RepositoryName, repository_id: int, digest: Digest
     ) -> StreamResponse:
-        body = arriving(call, self._services.limits.stall_timeout)
+        body = arriving(call, self._services)
         await self._services.uploads.store_whole(repository_id, digest, body)
         return _created(name, digest)
 
@@ -62,7 +62,7 @@ class SessionEndpoint:
     async def patch(self, call: Call, route: UploadSession) -> StreamResponse:
         """Add a chunk."""
         repository_id = await self._services.guard.resume(route.name)
-        body = arriving(call, self._services.limits.stall_timeout)
+        body = arriving(call, self._services)
         offset = await self._services.uploads.append(repository_id, route.session, body)
         return _progress(202, route.name, route.session, offset)
 
@@ -72,7 +72,7 @@ class SessionEndpoint:
         digest = call.parameter("digest")
         if digest is None:
             raise DigestInvalid("closing an upload needs ?digest=, the digest of the whole blob")
-        body = arriving(call, self._services.limits.stall_timeout)
+        body = arriving(call, self._services)
         await self._services.uploads.finish(repository_id, route.session, Digest.parse_supported(digest), body)
         return _created(route.name, Digest.parse_supported(digest))
 
