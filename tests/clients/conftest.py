@@ -58,14 +58,13 @@ def images(tmp_path_factory: pytest.TempPathFactory, busybox: bytes) -> Layout:
 
 @pytest.fixture(scope="session")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A layout with one image of ordinary size, `debian`: a Debian root file system and a small layer on it."""
+    """A layout with one image of ordinary size, `debian`: a Debian root file system in one layer, as real ones have."""
     Client([str(PROJECT / "tests/tools/debian-root")])()
     root = CACHE / "debian.tar"
     if not root.exists():
         missing("there is no Debian root file system: run tests/tools/debian-root")
     layout = Layout(tmp_path_factory.mktemp("debian") / "layout")
-    layers = [layout.layer(root.read_bytes()), layout.layer(tarball({"etc/motd": b"good day\n"}))]
-    layout.tag("debian", layout.image(layers, command=["cat", "/etc/debian_version"]))
+    layout.tag("debian", layout.image([layout.layer(root.read_bytes())], command=["cat", "/etc/debian_version"]))
     return layout
 
 
@@ -98,6 +97,12 @@ def docker(request: pytest.FixtureRequest, home: dict[str, str]) -> Client:
     """Each docker client with each engine."""
     kind, client = request.param
     return Client([needed(client)], {**home, "DOCKER_HOST": request.getfixturevalue(ENGINES[kind])})
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def each_engine(request: pytest.FixtureRequest, home: dict[str, str]) -> Client:
+    """The first docker client with each engine, for what takes long and does not depend on the client."""
+    return Client([needed("docker")], {**home, "DOCKER_HOST": request.getfixturevalue(ENGINES[request.param])})
 
 
 @pytest.fixture(scope="session", params=docker_clients())

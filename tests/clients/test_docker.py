@@ -42,15 +42,15 @@ def test_a_pushed_image_comes_back_as_it_was(
 
 
 def test_an_image_of_ordinary_size_comes_back_by_its_digest(
-    docker: Client, registry: Registry, repository: str, debian: Layout, tmp_path: Path
+    each_engine: Client, registry: Registry, repository: str, debian: Layout, tmp_path: Path
 ) -> None:
     name = f"{registry}/{repository}:12"
-    before = loaded(docker, debian, "debian", name, tmp_path)
-    digest = pushed(docker, name)
-    docker("rmi", name)
-    docker("pull", f"{registry}/{repository}@{digest}")
-    assert identity(docker, f"{registry}/{repository}@{digest}") == before
-    docker("rmi", f"{registry}/{repository}@{digest}")
+    before = loaded(each_engine, debian, "debian", name, tmp_path)
+    digest = pushed(each_engine, name)
+    each_engine("rmi", name)
+    each_engine("pull", f"{registry}/{repository}@{digest}")
+    assert identity(each_engine, f"{registry}/{repository}@{digest}") == before
+    each_engine("rmi", f"{registry}/{repository}@{digest}")
 
 
 def test_a_pulled_image_runs(
