@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that read: many small requests, large downloads, and the first answer after a start."""
+
+import hashlib
+import os
+import random
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench import wrk
+from bench.bodies import MANIFEST_TYPE, Payload, config_body, manifest
+from bench.clients import pulling, run_together
+from bench.contenders import Work
+from bench.measuring import CORES, STREAM_COLUMNS, Meter, Stage, stream_sample
+from bench.plan import CHUNK, MIB, BenchError
+from bench.results import Better, Column, Sample
+from bench.servers import Server, machine_busy
+from bench.shelves import Shelf
+from bench.wire import HOST, Body, Connection
+
+_SETTLE_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRow:
+    """Many GETs over 32 connections; `contents` stores what they ask for."""
+
+    stage: Stage
+    name: str
+    title: str
+    contents: "Callable[[Store], None]"
+    work: Work = Work.PULL
+    renewed: bool = False
+    largest: int = MIB
+    columns: tuple[Column, ...] = (
+        Column(key="rate", title="requests/s", better=Better.HIGHER, shown=True),
+        Column(key="cpu", title="CPU-ms per 1,000", shown=True),
+        Column(key="p50", title="p50, ms"),
+        Column(key="p99", title="p99, ms"),
+        Column(key="client", title="client CPU-ms per 1,000"),
+    )
+
+    @cached_property
+    def _stored(self) -> dict[str, bytes]:
+        return {}
+
+    def seed(self, server: Server, shelf: Shelf) -> None:
+        """Store, compare one answer with what was stored, and ask for a second."""
+        self.contents(Store(shelf=shelf, payload=self.stage.payload, expected=self._stored))
+        target, expected = next(iter(self._stored.items()))
+        with Connection(server.port) as connection:
+            answer = connection.request("GET", target, headers={"Accept": MANIFEST_TYPE}).expect(200)
+        if answer.body != expected:
+            raise BenchError(f"{server.name} answered {target} with other bytes than were stored")
+        wrk.ask(server.port, self._targets, 1)
+
+    @cached_property
+    def _targets(self) -> Sequence[str]:
+        targets = list(self._stored)
+        random.Random(1).shuffle(targets)
+        return targets
+
+    def measure(self, server: Server) -> Sample:
+        """Ask for five seconds."""
+        with Meter(server) as meter:
+            rate = wrk.ask(server.port, self._targets, self.stage.plan.seconds(5))
+        thousands = rate.requests / 1000
+        figures = {
+            "rate": rate.requests / rate.seconds,
+            "cpu": meter.server_cpu * 1000 / thousands,
+            "p50": rate.p50_ms,
+            "p99": rate.p99_ms,
+            "client": rate.cpu * 1000 / thousands,
+        }
+        return meter.sample(rate.cpu, figures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullRow:
+    """One large blob downloaded by several clients, from the page cache; received and discarded in the kernel."""
+
+    stage: Stage
+    name: str
+    title: str
+    streams: int
+    repeats: int
+    largest: int
+    work: Work = Work.PULL
+    renewed: bool = False
+    columns: tuple[Column, ...] = STREAM_COLUMNS
+
+    def seed(self, server: Server, shelf: Shelf) -> None:
+        """Store the blob and compare a whole download with its digest."""
+        shelf.put_blob("bench/pull", self._body, self.stage.payload)
+        hasher = hashlib.sha256()
+        with urllib.request.urlopen(f"http://{HOST}:{server.port}{self._target}") as answer:
+            while data := answer.read(MIB):
+                hasher.update(data)
+        if f"sha256:{hasher.hexdigest()}" != self._body.digest:
+            raise BenchError(f"{server.name} answered a download with other bytes than were stored")
+        os.sync()
+
+    @cached_property
+    def _body(self) -> Body:
+        return self.stage.payload.body(self.largest, self.name)
+
+    @property
+    def _target(self) -> str:
+        return f"/v2/bench/pull/blobs/{self._body.digest}"
+
+    def measure(self, server: Server) -> Sample:
+        """Download it over and over."""
+        client = pulling(server.port, self._target, self.largest, self.repeats)
+        with Meter(server) as meter:
+            outcome = run_together([client] * self.streams)
+        return stream_sample(meter, outcome, self.largest * self.streams * self.repeats)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRow:
+    """A server that holds an image is started again and asked for its manifest at once."""
+
+    stage: Stage
+    name: str
+    title: str
+    largest: int = MIB
+    work: Work = Work.PULL
+    renewed: bool = False
+    columns: tuple[Column, ...] = (
+        Column(key="first", title="first manifest after, ms", shown=True),
+        Column(key="rss", title="resident after a second of rest, MiB", shown=True),
+        Column(key="cpu", title="CPU-ms until then"),
+    )
+
+    def seed(self, server: Server, shelf: Shelf) -> None:
+        """Store an image."""
+        one_manifest(Store(shelf=shelf, payload=self.stage.payload, expected={}))
+
+    def measure(self, server: Server) -> Sample:
+        """Stop, start, rest."""
+        server.stop()
+        os.sync()
+        busy, _ = machine_busy()
+        begin = time.monotonic()
+        first = server.start("/v2/bench/one/manifests/latest", 200)
+        time.sleep(_SETTLE_S)
+        cpu = server.cpu_seconds()
+        foreign = machine_busy()[0] - busy - cpu
+        figures = {"first": first * 1000, "rss": server.resident_bytes() / MIB, "cpu": cpu * 1000}
+        return Sample(figures=figures, foreign=max(0.0, foreign / ((time.monotonic() - begin) * CORES)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A shelf that remembers by target what must be answered."""
+
+    shelf: Shelf
+    payload: Payload
+    expected: dict[str, bytes]
+
+    def blob(self, repository: str, body: Body) -> None:
+        """Store a blob to be asked for."""
+        self.shelf.put_blob(repository, body, self.payload)
+        self.expected[f"/v2/{repository}/blobs/{body.digest}"] = b"".join(self.payload.content(body))
+
+    def images(self, repository: str, tags: Sequence[str]) -> None:
+        """Store manifests to be asked for; all have the same eight layers, the median of what registries hold."""
+        config = config_body(repository)
+        layers = [self.payload.body(2 * CHUNK, f"{repository}-{layer}") for layer in range(8)]
+        for body in (config, *layers):
+            self.shelf.put_blob(repository, body, self.payload)
+        documents = [(tag, manifest(config, layers, tag)) for tag in tags]
+        self.shelf.put_manifests(repository, documents)
+        self.expected.update({f"/v2/{repository}/manifests/{tag}": document for tag, document in documents})
+
+
+def one_manifest(store: Store) -> None:
+    """Store one tag."""
+    store.images("bench/one", ["latest"])
+
+
+def many_manifests(tags: int) -> Callable[[Store], None]:
+    """Return what stores so many tags in one repository."""
+    return lambda store: store.images("bench/many", [f"v{number}" for number in range(tags)])
+
+
+def one_blob(size: int) -> Callable[[Store], None]:
+    """Return what stores one blob of `size` bytes."""
+    return lambda store: store.blob("bench/blob", store.payload.body(size, "blob"))
