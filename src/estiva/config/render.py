@@ -2,7 +2,9 @@
 """The settings in force, as a file that could have said so."""
 
 import textwrap
+import tomllib
 from collections.abc import Iterator
+from typing import Any
 
 from estiva.config.catalog import TOP, Setting, describe_settings
 from estiva.config.settings import Settings
@@ -13,6 +15,11 @@ _WIDTH = 100  # columns of comments
 def render_settings(settings: Settings) -> str:
     """Return TOML with every setting, what it does and where its value came from; passwords are masked."""
     return "\n".join(_lines(settings))
+
+
+def plain_value(setting: Setting, settings: Settings) -> Any:
+    """Return what the file would hold, such as "64MiB", as a value of JSON; passwords are masked."""
+    return tomllib.loads(f"value = {setting.form.show(setting.value(settings))}")["value"]
 
 
 def source_of(setting: Setting, settings: Settings) -> str:
