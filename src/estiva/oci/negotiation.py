@@ -8,12 +8,13 @@ linux/amd64 that the list names, as it did from the registries of its time (dist
 
 import msgspec
 
+from estiva.oci.digests import Digest
 from estiva.oci.media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX
 
 _LISTS = {DOCKER_LIST, OCI_INDEX}
 
 
-class _Platform(msgspec.Struct):
+class _Platform(msgspec.Struct, frozen=True):
     os: str = ""
     architecture: str = ""
 
@@ -27,6 +28,7 @@ class _List(msgspec.Struct):
     manifests: list[_Entry] | None = None
 
 
+_DEFAULT = _Platform(os="linux", architecture="amd64")
 _DECODER = msgspec.json.Decoder(_List)
 
 
@@ -38,9 +40,13 @@ def knows_no_lists(accept: str | None, stored_type: str) -> bool:
     return DOCKER_MANIFEST in accepted and not accepted & {*_LISTS, "*/*", "application/*"}
 
 
-def default_image(content: bytes) -> str | None:
-    """Return the digest of the linux/amd64 image that a stored list names, or None."""
-    for entry in _DECODER.decode(content).manifests or []:
-        if entry.platform is not None and (entry.platform.os, entry.platform.architecture) == ("linux", "amd64"):
-            return entry.digest
-    return None
+def default_image(content: bytes) -> Digest | None:
+    """Return the digest of the linux/amd64 image that a stored list names, or None.
+
+    A list may be stored whose platforms are no platforms, since only its digests are checked: it names none.
+    """
+    try:
+        entries = _DECODER.decode(content).manifests or []
+        return next((Digest.parse(entry.digest) for entry in entries if entry.platform == _DEFAULT), None)
+    except msgspec.ValidationError:
+        return None

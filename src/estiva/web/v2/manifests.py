@@ -70,7 +70,7 @@ class ManifestEndpoint:
         found = await self._services.manifests.find(repository_id, route.reference)
         if isinstance(route.reference, Tag) and knows_no_lists(call.header("Accept"), found.media_type):
             image = default_image(found.content)
-            return found if image is None else await self._services.manifests.find(repository_id, Digest.parse(image))
+            return found if image is None else await self._services.manifests.find(repository_id, image)
         return found
 
     def _tags(self, call: Call, route: ManifestPath) -> tuple[str, ...]:
