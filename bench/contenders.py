@@ -4,6 +4,7 @@
 import importlib.metadata
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ http:
 _NGINX = """\
 {user}
 worker_processes 1;
+worker_rlimit_nofile {files};
 daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
@@ -46,7 +48,7 @@ http {{
   access_log off;
   sendfile on;
   sendfile_max_chunk 0;
-  open_file_cache max=100000 inactive=3600s;
+  open_file_cache max={cached} inactive=3600s;
   open_file_cache_valid 3600s;
   keepalive_requests 1000000000;
   types {{ }}
@@ -64,6 +66,8 @@ http {{
   }}
 }}
 """
+
+_MOST_FILES = 65536
 
 
 class Role(StrEnum):
@@ -186,7 +190,10 @@ def _serve_nginx(directory: Path, port: int) -> list[str]:
     config = directory / "nginx.conf"
     # Root's nginx would give up root, and then could not read a private temporary directory.
     user = "user root;" if os.geteuid() == 0 else ""
-    config.write_text(_NGINX.format(directory=directory, host=HOST, port=port, user=user))
+    # A file kept open is a descriptor, and the usual soft limit is less than the tags that a row asks for.
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], _MOST_FILES)
+    values = {"directory": directory, "host": HOST, "port": port, "user": user, "files": files, "cached": files // 2}
+    config.write_text(_NGINX.format_map(values))
     return [_program("nginx"), "-e", str(directory / "error.log"), "-c", str(config)]
 
 

@@ -105,7 +105,7 @@ class Server:
 
     def _log_end(self) -> str:
         text = (self.directory / "server.log").read_text(errors="replace")
-        return text[-2000:] or "(empty)"
+        return "\n".join(text.splitlines()[-5:]) or "(empty)"
 
 
 def free_port() -> int:
