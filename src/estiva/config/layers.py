@@ -108,9 +108,8 @@ def read_environment(environ: Mapping[str, str]) -> Layer:
 
 
 def _is_of_kubernetes(name: str, text: str) -> bool:
-    if _SERVICE_ADDRESS_NAME.fullmatch(name):
-        return _SERVICE_ADDRESS.fullmatch(text) is not None
-    return _SERVICE_NAME.fullmatch(name) is not None
+    is_address = bool(_SERVICE_ADDRESS_NAME.fullmatch(name) and _SERVICE_ADDRESS.fullmatch(text))
+    return is_address or _SERVICE_NAME.fullmatch(name) is not None
 
 
 def read_flags(flags: Mapping[str, object]) -> Layer:

@@ -68,7 +68,7 @@ class Blobs:
 
 
 def _mount(conn: Connection, repository_id: int, digest: str, source_id: int | None, moment: Moment) -> bool:
-    there = links.mount_source(conn, digest) if source_id is None else links.exists(conn, source_id, digest)
+    there = links.exists_anywhere(conn, digest) if source_id is None else links.exists_in(conn, source_id, digest)
     if not there or blobs.lock(conn, digest) is None:
         return False
     show_blob(conn, repository_id, digest, moment)

@@ -23,7 +23,9 @@ class Referrers:
         self, repository_id: int, subject: Digest, artifact_type: str | None, after: str, limit: int
     ) -> tuple[list[Referrer], str | None]:
         """Return the referrers after the digest `after`, at most `limit`, and where the next page begins, if any."""
-        found = await self._db.read(manifests.referrers, repository_id, str(subject), artifact_type, after, limit + 1)
+        found = await self._db.read(
+            manifests.referrers, repository_id, str(subject), artifact_type, after=after, limit=limit + 1
+        )
         taken: list[Referrer] = []
         size = 0
         for referrer in found[:limit]:

@@ -168,7 +168,10 @@ class Uploads:
         if running is not None and running.algorithm == upload.algorithm:
             hashed = running.encoded()
         expires_at = self._terms.upload_expires_at()
-        if not await self._db.note(uploads.progress, upload.id, held.lease.token, upload.size, hashed, expires_at):
+        token = held.lease.token
+        if not await self._db.note(
+            uploads.progress, upload.id, token, upload.size, hashed=hashed, expires_at=expires_at
+        ):
             raise UploadOutOfOrder("another client has taken over this upload", offset=upload.size)
         held.lease.freed = True
         if running is not None:

@@ -61,6 +61,20 @@ SIZE = Family("estiva_storage_size_bytes", "Size of the storage; absent where it
 FAULTS = Family("estiva_storage_errors_total", "Requests that failed because of the storage.", ("fault",))
 BUILD = Family("estiva_build_info", "Always 1; its label tells the version.", ("version",))
 
+FAMILIES = (
+    REQUESTS,
+    DURATION,
+    RECEIVED,
+    SENT,
+    IN_FLIGHT,
+    UPLOADS,
+    CONNECTIONS,
+    FREE,
+    SIZE,
+    FAULTS,
+    BUILD,
+)
+
 
 @dataclass(slots=True)
 class _Latency:

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alembic's entry: runs migrations on the connection that `estiva.db.migrate` gives it."""
+
+from alembic import context
+
+from estiva.db.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,  # SQLite changes a table by copying it
+    transactional_ddl=True,
+)
+context.run_migrations()
