@@ -2,7 +2,6 @@
 """`estiva serve`."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ Host = Annotated[
     typer.Option(metavar="HOST", help="Address to listen on, `::` for all (default: both loopback addresses)."),
 ]
 Port = Annotated[str | None, typer.Option(metavar="PORT", help="TCP port; 0 takes a free one (default: 5000).")]
-Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Directory for everything stored (default: data).")]
+Data = Annotated[str | None, typer.Option(metavar="DIR", help="Directory for everything stored (default: data).")]
 Database = Annotated[
     str | None,
     typer.Option(
