@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that shows every answer as it came: status, headers, body."""
 
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from harness.content import OCI_MANIFEST, Image, digest
+
+LARGE = 1_000_000  # bytes; aiohttp warns of larger bodies given as bytes
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Client:
 
     async def request(self, method: str, path: str, **options: Any) -> Answer:
         url = URL(self.base + path, encoded=True)
+        if isinstance(options.get("data"), bytes) and len(options["data"]) > LARGE:
+            options["data"] = io.BytesIO(options["data"])
         async with self._session.request(method, url, allow_redirects=False, **options) as response:
             return Answer(response.status, response.headers, await response.read())
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import aiofastnet
 from aiohttp import web
-from estiva.db.engine import Database, open_database
 
 from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms
+from estiva.db.engine import Database, open_database
 from estiva.jobs.sweeper import Sweeper
 from estiva.options.log import LogOptions
 from estiva.telemetry.access import open_access_log

@@ -2,17 +2,36 @@
 """Requests that are cut short, slow, huge or malformed."""
 
 import asyncio
+import contextlib
 import json
 import ssl
+import threading
 
 import pytest
 
 from estiva.config import Settings
+from estiva.db import uploads
 from estiva.options.limits import LimitOptions
 from harness.content import OCI_MANIFEST, Image, blob, digest
 from harness.raw import wire
 
 HEAD = "Host: registry.test\r\n"
+
+
+async def session_of(registry, location):
+    return await registry.db.read(uploads.get, 1, location.rsplit("/", 1)[1])
+
+
+async def leased(registry, location):
+    """Wait until a request is writing to the session."""
+    while (await session_of(registry, location)).lease is None:
+        await asyncio.sleep(0)
+
+
+async def free(registry, location):
+    """Wait until no request is writing to the session any more."""
+    while (session := await session_of(registry, location)) is not None and session.lease is not None:
+        await asyncio.sleep(0)
 
 
 class TestTruncation:
@@ -26,7 +45,8 @@ class TestTruncation:
         async with wire(registry.port) as connection:
             head = f"{method} {location}{query} HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\n"
             await connection.send(head, content[:500])
-            await self.has_arrived(client, registry, 500)
+            await leased(registry, location)
+        await free(registry, location)
         assert (await client.get(f"/v2/a/blobs/{digest(content[:500])}")).status == 404
 
     @pytest.mark.parametrize("method", ["PATCH", "PUT"])
@@ -36,14 +56,9 @@ class TestTruncation:
         async with wire(registry.port) as connection:
             head = f"{method} {location}?digest={digest(content)} HTTP/1.1\r\n{HEAD}Transfer-Encoding: chunked\r\n\r\n"
             await connection.send(head, b"3e8\r\n", content, b"\r\n")
-            await self.has_arrived(client, registry, 1000)
+            await leased(registry, location)
+        await free(registry, location)
         assert (await client.get(f"/v2/a/blobs/{digest(content)}")).status == 404
-
-    async def has_arrived(self, client, registry, size):
-        while sum(found.stat().st_size for found in (registry.data / "blobs").rglob("*") if found.is_file()) < size:
-            await asyncio.sleep(0.01)
-            if not any((registry.data / "blobs").rglob("*")):
-                break
 
     async def test_a_single_post_cut_short_leaves_nothing(self, client, registry):
         content = blob(1000)
@@ -63,15 +78,16 @@ class TestTruncation:
         assert (await client.get("/v2/a/manifests/v1")).status == 404
 
     async def test_what_came_before_the_break_is_kept_and_the_client_goes_on(self, client, registry):
-        content = blob(300_000)
+        content = blob(4_000_000)
         location = await client.begin("a")
         async with wire(registry.port) as connection:
-            head = f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 300000\r\n\r\n"
-            await connection.send(head, content[:200_000])
-            connection.writer.write_eof()
-            await connection.closed()
+            head = f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: {len(content)}\r\n\r\n"
+            await connection.send(head, content[:3_000_000])
+            while not any(found.is_file() for found in (registry.data / "blobs").rglob("*")):
+                await asyncio.sleep(0)
+        await free(registry, location)
         offset = int((await client.get(location)).headers["Range"].removeprefix("0-")) + 1
-        assert 0 < offset <= 200_000
+        assert 1_000_000 < offset <= 3_000_000
         answer = await client.patch(
             location, data=content[offset:], headers={"Content-Range": f"{offset}-{len(content) - 1}"}
         )
@@ -253,14 +269,16 @@ class TestTime:
 
 async def test_a_thousand_slow_connections_hold_no_thread_and_others_go_on(client, registry):
     content = blob(1000)
-    slow = [await asyncio.open_connection("127.0.0.1", registry.port) for _ in range(1000)]
     location = await client.begin("a")
-    for _, writer in slow:
-        writer.write(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\nx".encode())
-    await client.push_blob("b", content)
-    assert (await client.get(f"/v2/b/blobs/{digest(content)}")).body == content
-    for _, writer in slow:
-        writer.transport.abort()
+    head = f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\nx"
+    async with contextlib.AsyncExitStack() as stack:
+        before = threading.active_count()
+        for _ in range(1000):
+            connection = await stack.enter_async_context(wire(registry.port))
+            await connection.send(head)
+        await client.push_blob("b", content)
+        assert (await client.get(f"/v2/b/blobs/{digest(content)}")).body == content
+        assert threading.active_count() <= before + 4  # the pool of the harness
 
 
 async def test_probes_and_metrics_answer(client):

@@ -49,9 +49,9 @@ class TestTags:
 
     async def test_a_large_n_is_clamped(self, client, tagged):
         """Wire rule 44."""
-        assert (await client.get(f"/v2/a/tags/list?n={10**12}")).json["tags"] == tagged
+        assert (await client.get(f"/v2/a/tags/list?n={'9' * 5000}")).json["tags"] == tagged
 
-    @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "", "9" * 5000])
+    @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "", "+1", "1_0", "\u0661"])
     async def test_a_malformed_n_is_400(self, client, tagged, bad):
         assert (await client.get(f"/v2/a/tags/list?n={bad}")).status == 400
 

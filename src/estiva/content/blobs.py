@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from estiva.blobstore import BlobStore, Reader
+from estiva.blobstore import BlobStore, ObjectMissing, Reader
 from estiva.content.commit import show_blob
 from estiva.content.needs import refuse_if_needed
 from estiva.content.terms import Moment, Terms
@@ -49,9 +49,13 @@ class Blobs:
         return BlobFound(size=size, content=content)
 
     async def open(self, found: BlobFound) -> Reader:
-        """Open the bytes of a blob that was found with a key."""
+        """Open the bytes of a blob that was found with a key. Raises ObjectMissing when any are lost."""
         assert found.key is not None
-        return await self._store.reader(found.key)
+        reader = await self._store.reader(found.key)
+        if reader.size < found.size:
+            reader.close()
+            raise ObjectMissing("bytes of this blob are lost; push it again")
+        return reader
 
     async def announce(self, repository_id: int, digest: Digest, found: BlobFound) -> None:
         """Note that a pusher was told that the blob is there, and counts on it (invariant 4)."""

@@ -21,3 +21,11 @@ def escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def well_formed(text: str) -> str:
+    r"""Return the text with half characters, which stand for bytes that were not UTF-8, written as `\udcff`.
+
+    Strict readers of JSON refuse a document that has one, and with it the line that tells who sent it.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

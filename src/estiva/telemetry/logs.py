@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import structlog
 
 from estiva.options.log import LogFormat, LogLevel, LogOptions
-from estiva.telemetry.forms import escape, resolve
+from estiva.telemetry.forms import escape, resolve, well_formed
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
@@ -58,13 +58,20 @@ def _formatter(form: LogFormat, *, colors: bool) -> _Formatter:
         )
         finish += [_escape_event, console]
     else:
-        finish += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        json = structlog.processors.JSONRenderer(default=str)
+        finish += [structlog.processors.format_exc_info, _mend_text, json]
     return _Formatter(processors=finish, foreign_pre_chain=_SHARED)
 
 
 def _escape_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Escape the message, which the console shows as it is; values pass through `repr`, which escapes."""
     event["event"] = escape(str(event["event"]))
+    return event
+
+
+def _mend_text(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep out of JSON what strict readers refuse."""
+    event.update({key: well_formed(value) for key, value in event.items() if isinstance(value, str)})
     return event
 
 

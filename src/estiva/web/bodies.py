@@ -23,11 +23,6 @@ from estiva.web.services import Services
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def expects_continue(call: Call) -> bool:
-    """Tell whether the client waits for a word before it sends the body (RFC 9110, section 10.1.1)."""
-    return call.request.headers.get("Expect", "").lower() == "100-continue"
-
-
 def announced_length(call: Call) -> int | None:
     """Return how many bytes the head announces; None when only the end will tell."""
     if not call.request.body_exists:
@@ -39,7 +34,7 @@ async def chunks(call: Call, stall_timeout: float) -> AsyncIterator[bytes]:
     """Yield the body as it comes. Raises BodyTruncated, BodyStalled."""
     content = call.request.content
     call.body_begun = True
-    if expects_continue(call) and call.request.transport is not None and not content.is_eof():
+    if call.expects_continue and call.request.transport is not None and not content.is_eof():
         call.request.transport.write(CONTINUE)
     while True:
         try:

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request under way, with what the log and the handlers want to know of it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
-from aiohttp.web import BaseRequest
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web import BaseRequest, StreamResponse
 
 from estiva.errors import RequestInvalid
+from estiva.web import responses
 
 QUERY_FIELDS = 256  # parameters; more than the largest push with `tag=` needs
 
@@ -16,12 +19,14 @@ class Call:
     """A request, its id, and the address of whoever sent it.
 
     `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and `received` count the
-    bytes of bodies. `upload_path` is the session's own path where the request goes to one.
+    bytes of bodies. `last` says that the
+    connection closes after the answer. `upload_path` is the session's own path where the request goes to one.
     """
 
     request: BaseRequest
     id: str
     client: str
+    last: bool = False
     endpoint: str = "unknown"
     repository: str = ""
     reference: str = ""
@@ -40,6 +45,32 @@ class Call:
         """Read the query. Raises RequestInvalid."""
         query = self.request.raw_path.partition("?")[2]
         self.query = _parse_query(query) if query else {}
+
+    @property
+    def wants_head_only(self) -> bool:
+        """Whether the method is HEAD: an answer without its body."""
+        return self.request.method == "HEAD"
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a word before it sends the body (RFC 9110, section 10.1.1)."""
+        return self.request.headers.get("Expect", "").lower() == "100-continue"
+
+    def transport(self) -> asyncio.Transport:
+        """Return the connection. Raises ConnectionResetError when the client is gone."""
+        if self.request.transport is None:
+            raise ConnectionResetError("the client is gone")
+        return self.request.transport
+
+    async def begin(self, response: StreamResponse) -> AbstractStreamWriter:
+        """Send the answer's head. Raises ConnectionResetError when the client is gone."""
+        responses.dress(response, self.id, self.path)
+        if self.last or (self.expects_continue and not self.body_begun):
+            response.force_close()
+        writer = await response.prepare(self.request)
+        if writer is None:
+            raise ConnectionResetError("the client is gone")
+        return writer
 
     def parameter(self, name: str) -> str | None:
         """Return the first value of a query parameter, or None."""

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +71,8 @@ class Download:
     async def _send_parts(self, call: Call, response: StreamResponse, parts: list[Part], closing: bytes) -> None:
         total = sum(len(part.before) + part.span.stop - part.span.start for part in parts) + len(closing)
         response.content_length = total
-        writer = await response.prepare(call.request)
-        transport = call.request.transport
-        if writer is None or transport is None:
-            raise ConnectionResetError("the client is gone")
+        writer = await call.begin(response)
+        transport = call.transport()
         with StallGuard(transport, self._stall_timeout):
             for part in parts:
                 if part.before:
@@ -96,6 +95,9 @@ class Download:
             loop = asyncio.get_running_loop()
             await aiofastnet.sendfile(loop, transport, file, span.start, count)
             call.sent += count
+            if os.fstat(file.fileno()).st_size < span.stop:  # sendfile takes the end of the file for the end
+                transport.abort()
+                raise ConnectionResetError("the file became shorter while it was sent")
 
     async def _send_chunks(
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span

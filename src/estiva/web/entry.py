@@ -27,7 +27,6 @@ from estiva.telemetry.access import Access, AccessWriter
 from estiva.telemetry.metrics import Metrics, StorageFault
 from estiva.telemetry.request_ids import new_request_id
 from estiva.web import responses
-from estiva.web.bodies import expects_continue
 from estiva.web.call import Call
 from estiva.web.forwarded import ClientAddresses
 from estiva.web.stall import StallGuard
@@ -79,7 +78,7 @@ class Entry:
         self._idle.clear()
         self._metrics.in_flight(self._under_way)
         client = self._addresses.address(request.remote, request.headers)
-        return Call(request=request, id=new_request_id(), client=client)
+        return Call(request=request, id=new_request_id(), client=client, last=self.stopping)
 
     def _end(self) -> None:
         self._under_way -= 1
@@ -93,8 +92,7 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - the one place where errors end
             response = self._render(call, error)
         if not response.prepared:
-            self._dress(call, response)
-        await self._send(call, response)
+            await self._send(call, response)
         return response
 
     async def _route(self, call: Call) -> StreamResponse:
@@ -136,29 +134,18 @@ class Entry:
         """Count the end of a connection."""
         self._metrics.connection_closed()
 
-    def _dress(self, call: Call, response: StreamResponse) -> None:
-        """Put on the headers that every answer carries."""
-        response.headers["X-Request-Id"] = call.id
-        response.headers["Server"] = "Estiva"
-        if call.path.startswith("/v2"):
-            response.headers.update(responses.V2_HEADERS)
-        if self.stopping or (expects_continue(call) and not call.body_begun):
-            response.force_close()
-
     async def _send(self, call: Call, response: StreamResponse) -> None:
-        transport = call.request.transport
-        if transport is None:
-            raise ConnectionResetError("the client is gone")
-        with StallGuard(transport, self._stall_timeout):
-            await response.prepare(call.request)
+        with StallGuard(call.transport(), self._stall_timeout):
+            await call.begin(response)
             await response.write_eof()
-        call.sent = max(call.sent, response.body_length)
+        if isinstance(response, Response) and isinstance(response.body, bytes) and not call.wants_head_only:
+            call.sent = len(response.body)
 
     def reject(self, request: BaseRequest, error: ClientError) -> Response:
         """Answer what could not be parsed as a request; the connection closes."""
         request_id = new_request_id()
         response = responses.render_error(error, request_id)
-        response.headers.update({"X-Request-Id": request_id, "Server": "Estiva", **responses.V2_HEADERS})
+        responses.dress(response, request_id, "/v2/")
         response.force_close()
         self._metrics.answered("malformed", "-", response.status, 0.0)
         client = request.remote or "-"

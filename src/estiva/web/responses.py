@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from aiohttp.web import Response
+from aiohttp.web import Response, StreamResponse
 
 from estiva.errors import ClientError, EstivaError, ServerError, UploadOutOfOrder
 from estiva.oci.ranges import render_progress
@@ -19,6 +19,14 @@ V2_HEADERS = {
 NO_CACHE = {"Cache-Control": "no-cache"}
 IMMUTABLE = {"Cache-Control": "max-age=31536000, immutable"}  # one year, the longest that RFC 9111 readers expect
 JSON = "application/json"
+
+
+def dress(response: StreamResponse, request_id: str, path: str) -> None:
+    """Put on the headers that every answer to a request for `path` carries."""
+    response.headers["X-Request-Id"] = request_id
+    response.headers["Server"] = "Estiva"
+    if path.startswith("/v2"):
+        response.headers.update(V2_HEADERS)
 
 
 def empty(status: int, headers: Mapping[str, str]) -> Response:

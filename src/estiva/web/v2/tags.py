@@ -33,12 +33,14 @@ class TagsEndpoint:
 
     async def _send_all(self, call: Call, route: TagsList, repository_id: int, page: Page) -> StreamResponse:
         """Stream the list: a repository may have a million tags."""
+        if call.wants_head_only:
+            return responses.empty(200, {"Content-Type": responses.JSON, **responses.NO_CACHE})
         response = StreamResponse(headers={"Content-Type": responses.JSON, **responses.NO_CACHE})
         name = msgspec.json.encode(str(route.name))
         before = b'{"name":' + name + b',"tags":['
         async for batch in self._services.tags.all(repository_id, page.last):
             if not response.prepared:
-                await response.prepare(call.request)
+                await call.begin(response)
             if batch:
                 await response.write(before + msgspec.json.encode(batch)[1:-1])
                 before = b","

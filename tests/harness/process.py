@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registry as a process of its own, which can be killed and started again on the same data."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+_READY = re.compile(r"http://localhost:(\d+)")
+START_LIMIT = 60  # seconds until a server that does not start is given up; CI machines are slow
+STOP_LIMIT = 60
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without the settings that somebody may have put there."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("ESTIVA_")} | dict(more or {})
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """Return what runs `estiva` with these arguments."""
+    return [sys.executable, "-m", "estiva", *map(str, arguments)]
+
+
+def run(
+    *arguments: str | Path, settings: Mapping[str, str] | None = None, directory: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that is expected to end by itself, and return what it said."""
+    return subprocess.run(
+        command(*arguments),
+        env=environment(settings),
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=START_LIMIT,
+        check=False,
+    )
+
+
+class ServerProcess:
+    """A server, the leader of a process group; `settings` are variables of its environment.
+
+    The port is chosen anew at each start. `wrapper` is a command to run the server under, such as strace.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        arguments: Sequence[str | Path] = (),
+        wrapper: Sequence[str | Path] = (),
+    ) -> None:
+        self.data = data
+        self.settings = dict(settings or {})
+        self.port = 0
+        self._arguments = arguments
+        self._wrapper = wrapper
+        self._process: subprocess.Popen[bytes] | None = None
+        self._logs = data.with_name(f"{data.name}.logs")
+        self._logs.mkdir(exist_ok=True)
+        self._starts = 0
+
+    @property
+    def base(self) -> str:
+        """The address that paths are added to."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: the wrapper, if there is one."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """What the last start has written to the standard output: the announcement and the access log."""
+        return self._log("out").read_text(errors="replace")
+
+    @property
+    def log(self) -> str:
+        """What the last start has written to the standard error."""
+        return self._log("err").read_text(errors="replace")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the lines of both streams, each of which must be JSON, the announcement aside."""
+        lines = [line for line in self.output.splitlines()[1:] + self.log.splitlines() if line]
+        return [json.loads(line) for line in lines]
+
+    def _log(self, kind: str) -> Path:
+        return self._logs / f"{self._starts}.{kind}"
+
+    def launch(self) -> None:
+        """Start the process, and do not wait for it."""
+        assert not self.running
+        self._starts += 1
+        place = ["--open", "--port", "0", "--data", self.data]
+        with self._log("out").open("wb") as output, self._log("err").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*map(str, self._wrapper), *command("serve", *place, *self._arguments)],
+                env=environment(self.settings),
+                stdout=output,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    async def start(self) -> None:
+        """Start the process and wait until it listens."""
+        self.launch()
+        async with asyncio.timeout(START_LIMIT):
+            while (found := _READY.search(self.output)) is None:
+                assert self.running, f"the server ended: {self.log}"
+                await asyncio.sleep(0.005)
+        self.port = int(found[1])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process group."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    async def ended(self, limit: float = STOP_LIMIT) -> int:
+        """Wait until the process has ended, and return its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(limit):
+            while (code := self._process.poll()) is None:
+                await asyncio.sleep(0.005)
+        return code
+
+    async def stop(self) -> int:
+        """Ask the server to stop, and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def kill9(self) -> None:
+        """Kill the process group: nothing in it runs another instruction."""
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGKILL)
+        await self.ended()
+
+
+@asynccontextmanager
+async def serving(
+    data: Path,
+    settings: Mapping[str, str] | None = None,
+    *,
+    arguments: Sequence[str | Path] = (),
+    wrapper: Sequence[str | Path] = (),
+) -> AsyncIterator[ServerProcess]:
+    """Run a server until the block ends; killed then unless it has ended by itself."""
+    server = ServerProcess(data, settings, arguments=arguments, wrapper=wrapper)
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.kill9()
