@@ -76,16 +76,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def classic_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def classic_engine(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[str]:
     """Debian's Docker engine."""
-    with docker_engine(CLASSIC, tmp_path_factory.mktemp("dockerd")) as host:
+    with docker_engine(CLASSIC, tmp_path_factory.mktemp("dockerd"), registry.address) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
-def current_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def current_engine(tmp_path_factory: pytest.TempPathFactory, registry: Registry) -> Iterator[str]:
     """A current Docker engine, which keeps images in containerd's store."""
-    with docker_engine(CONTAINERD_STORE, tmp_path_factory.mktemp("dockerd")) as host:
+    with docker_engine(CONTAINERD_STORE, tmp_path_factory.mktemp("dockerd"), registry.address) as host:
         yield host
 
 

@@ -31,15 +31,15 @@ def dockerd(kind: str) -> list[str]:
 
 
 @contextmanager
-def docker_engine(kind: str, root: Path) -> Iterator[str]:
-    """Run a Docker engine without networks; the value is what DOCKER_HOST must be."""
+def docker_engine(kind: str, root: Path, mirror: str) -> Iterator[str]:
+    """Run a Docker engine without networks that asks `mirror` first; the value is what DOCKER_HOST must be."""
     command = dockerd(kind)
     as_root()
     socket = root / "docker.sock"
     apart = ["--data-root", root / "data", "--exec-root", root / "exec", "-p", root / "pid", "-H", f"unix://{socket}"]
     no_network = ["--iptables=false", "--ip6tables=false", "--bridge=none"]
     try:
-        with running([*command, *apart, *no_network], ready="API listen on"):
+        with running([*command, *apart, *no_network, f"--registry-mirror=http://{mirror}"], ready="API listen on"):
             yield f"unix://{socket}"
     finally:
         shutil.rmtree(root, ignore_errors=True)

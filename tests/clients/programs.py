@@ -81,6 +81,10 @@ class Client:
         """Return the same client with further options in front."""
         return type(self)((*self.command, *options), self.environment)
 
+    def within(self, environment: Mapping[str, str]) -> Self:
+        """Return the same client with further environment variables."""
+        return type(self)(self.command, {**self.environment, **environment})
+
     def _run(
         self, arguments: Sequence[str | Path], given: bytes | None, at: Path | None
     ) -> subprocess.CompletedProcess[bytes]:

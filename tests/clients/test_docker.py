@@ -172,7 +172,7 @@ def test_an_image_is_built_on_one_from_the_registry(
     classic_docker("push", f"{name}:base")
     classic_docker("rmi", f"{name}:base")
     (tmp_path / "Dockerfile").write_text(f"FROM {name}:base\nRUN /bin/busybox touch /made\n")
-    builder = Client(classic_docker.command, {**classic_docker.environment, "DOCKER_BUILDKIT": "0"})
+    builder = classic_docker.within({"DOCKER_BUILDKIT": "0"})
     builder("build", "--network=none", "--tag", f"{name}:made", "--file", tmp_path / "Dockerfile", tmp_path)
     digest = pushed(classic_docker, f"{name}:made")
     assert registry.digest(repository, "made") == digest

@@ -42,7 +42,7 @@ def test_a_pushed_image_comes_back_as_it_was_in_either_format(
     podman("rmi", name)
     pulled = podman("pull", PLAIN, "--quiet", f"{registry}/{repository}@{digest}").strip()
     assert registry.manifest(repository, "v1")["config"]["digest"] == f"sha256:{pulled}"
-    podman("rmi", pulled)
+    podman("rmi", f"{registry}/{repository}@{digest}")
 
 
 def test_an_image_of_ordinary_size_comes_back(
@@ -94,5 +94,8 @@ def test_a_manifest_list_is_put_together_and_pushed_with_all_its_images(
     assert all(registry.holds(repository, digest) for digest in children)
 
 
-def test_a_missing_tag_is_said_to_be_missing(podman: Client, registry: Registry, repository: str) -> None:
+def test_a_missing_tag_is_said_to_be_missing(
+    podman: Client, registry: Registry, repository: str, images: Layout
+) -> None:
+    registry.publish(images, "busybox", repository)
     assert "manifest unknown" in podman.refused("pull", PLAIN, f"{registry}/{repository}:nothing")
