@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,9 +87,9 @@ def test_whatever_a_client_sends_stays_within_its_line_in_printable_ascii(form, 
 
 
 @given(hostile)
-def test_json_brings_back_what_the_client_sent(agent):
+def test_json_brings_back_what_the_client_sent_for_strict_readers_too(agent):
     line = written(LogFormat.JSON, Access(request_id="1", client="", method="", path="", status=1, user_agent=agent))
-    assert json.loads(line)["user_agent"] == json.loads(json.dumps(agent))
+    assert msgspec.json.decode(line)["user_agent"] == agent.encode("utf-8", "backslashreplace").decode()
 
 
 def test_a_path_cannot_pass_for_another_field():

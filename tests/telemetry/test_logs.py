@@ -5,6 +5,7 @@ import io
 import json
 import logging
 
+import msgspec
 import pytest
 import structlog
 from hypothesis import given
@@ -71,6 +72,12 @@ def test_a_librarys_message_looks_like_ours(pipe):
 def test_an_exception_is_a_field_in_json(pipe):
     ours().error("failed", exc_info=ValueError("broken"))
     assert json.loads(pipe.getvalue())["exception"] == "ValueError: broken"
+
+
+def test_json_is_for_strict_readers_too(pipe):
+    ours().info("seen \udcff", agent="\udcff\n")
+    entry = msgspec.json.decode(pipe.getvalue())
+    assert (entry["event"], entry["agent"]) == ("seen \\udcff", "\\udcff\n")
 
 
 def test_the_console_has_no_colours_in_a_pipe(console):
