@@ -34,6 +34,8 @@ from estiva.web.v2 import V2
 
 Page = Callable[[Call], Awaitable[StreamResponse]]
 
+CUT_SHORT = 499  # in the log and the metrics: no whole answer reached the client (nginx's number for it)
+
 _log = structlog.get_logger("estiva.web")
 
 
@@ -66,11 +68,13 @@ class Entry:
         """Answer one request, completely."""
         started = asyncio.get_running_loop().time()
         call = self._begin(request)
+        status = CUT_SHORT
         try:
             response = await self._respond(call)
+            status = response.status
         finally:
             self._end()
-        self._tell(call, response, started)
+            self._tell(call, status, started)
         return response
 
     def _begin(self, request: BaseRequest) -> Call:
@@ -152,9 +156,9 @@ class Entry:
         self._access.write(Access(request_id=request_id, client=client, method="-", path="-", status=response.status))
         return response
 
-    def _tell(self, call: Call, response: StreamResponse, started: float) -> None:
+    def _tell(self, call: Call, status: int, started: float) -> None:
         duration = asyncio.get_running_loop().time() - started
-        self._metrics.answered(call.endpoint, call.request.method, response.status, duration)
+        self._metrics.answered(call.endpoint, call.request.method, status, duration)
         self._metrics.transferred(received=call.received, sent=call.sent)
         self._access.write(
             Access(
@@ -164,7 +168,7 @@ class Entry:
                 path=call.path,
                 repository=call.repository,
                 reference=call.reference,
-                status=response.status,
+                status=status,
                 bytes_sent=call.sent,
                 bytes_received=call.received,
                 duration_ms=duration * 1000,
