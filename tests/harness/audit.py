@@ -143,8 +143,9 @@ class Stock:
             algorithm, _, encoded = row["digest"].partition(":")
             if hashlib.new(algorithm, row["content"]).hexdigest() != encoded or len(row["content"]) != row["size"]:
                 yield f"manifest {row['digest']} has other bytes"
-            if len(wanted(row["content"])) != named[row["id"]]:
-                yield f"manifest {row['digest']} has {named[row['id']]} references, its content {wanted(row['content'])}"
+            needs = wanted(row["content"])
+            if len(needs) != named[row["id"]]:
+                yield f"manifest {row['digest']} has {named[row['id']]} references, its content {len(needs)}"
 
     def _references(self) -> Iterator[str]:
         """What a manifest needs shows in its repository, as a blob or a manifest (invariants 5 and 6)."""

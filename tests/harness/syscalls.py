@@ -45,7 +45,7 @@ class Call:
 
 def wrapper(record: Path) -> list[str | Path]:
     """Return a command under which a server's calls are recorded."""
-    return ["strace", "-f", "-y", "-s", "64", "-o", record, "-e", f"trace={','.join(TRACED)}", "--"]
+    return ["strace", "-f", "--seccomp-bpf", "-y", "-s", "64", "-o", record, "-e", f"trace={','.join(TRACED)}", "--"]
 
 
 def parse(text: str) -> list[Call]:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rounds of: start, let clients push, kill -9, take stock, start again, look."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from harness.audit import Row, Stock
+from harness.client import Client
+from harness.process import ServerProcess
+
+from .ledger import Ledger
+from .pushers import Pusher
+from .uploads import Piece
+from .verify import Verifier, resume_uploads
+
+CLIENTS = 6
+LONGEST = 1.5  # seconds from the first request to the kill
+
+# The sweeper is at work all the time, so that kills hit it too.
+SETTINGS = {"ESTIVA_STORAGE_SWEEP_EVERY": "100ms", "ESTIVA_STORAGE_OBJECT_DELAY": "0s"}
+
+ReadTables = Callable[[], Awaitable[dict[str, list[Row]]]]
+
+
+def chosen_seed() -> int:
+    """Return ESTIVA_TEST_SEED, or a seed that was never used."""
+    return int(os.environ.get("ESTIVA_TEST_SEED") or time.time_ns() % 2**32)
+
+
+@dataclass
+class Tally:
+    """What a run has done."""
+
+    kills: int = 0
+    acknowledged: int = 0
+    resumed: int = 0
+    registers: int = 0
+    swept: int = 0
+
+
+@dataclass
+class Run:
+    """A server, its clients, and what they were told; everything random comes from `draw`."""
+
+    server: ServerProcess
+    read_tables: ReadTables
+    draw: random.Random
+    ledger: Ledger = field(default_factory=Ledger)
+    tally: Tally = field(default_factory=Tally)
+    common: list[Piece] = field(default_factory=list)
+    pushers: list[Pusher] = field(default_factory=list)
+    checked: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.common += [Piece.of(self.draw.randbytes(size)) for size in (0, 3, 60_000, 1_200_000)]
+        self.pushers += [
+            Pusher(number, random.Random(self.draw.random()), self.ledger, self.common) for number in range(CLIENTS)
+        ]
+
+    async def kills(self, count: int) -> Tally:
+        """Kill the server `count` times, and check everything after each."""
+        await self.server.start()
+        for _ in range(count):
+            self._renew_common_layers()
+            await self._push_until_killed()
+            self.tally.kills += 1
+            await self._take_stock()
+            await self.server.start()
+            await self._look(complete=False)
+        await self._look(complete=True)
+        return self.tally
+
+    def _renew_common_layers(self) -> None:
+        """Let all clients meet over two layers that the registry does not have."""
+        self.common[4:] = [Piece.of(self.draw.randbytes(size)) for size in (900_000, 5_000)]
+
+    async def _push_until_killed(self) -> None:
+        """Kill after a time, or at the very moment at which a client hears that its push is done."""
+        goal = self.draw.choice([None, self.draw.randint(1, 80)])
+        start = self.ledger.acknowledged
+
+        def kill_at_goal() -> None:
+            if goal is not None and self.ledger.acknowledged - start >= goal:
+                self.server.signal(signal.SIGKILL)
+                self.ledger.on_heard = lambda: None
+
+        self.ledger.on_heard = kill_at_goal
+        async with connected(self.server.base) as client:
+            working = [asyncio.create_task(pusher.work(client)) for pusher in self.pushers]
+            await asyncio.wait(working, timeout=self.draw.uniform(0.02, LONGEST), return_when=asyncio.FIRST_EXCEPTION)
+            self.ledger.on_heard = lambda: None
+            await self.server.kill9()
+            await asyncio.gather(*working)
+        self.ledger.server_died()
+        self.tally.acknowledged = self.ledger.acknowledged
+
+    async def _take_stock(self) -> None:
+        stock = Stock(await self.read_tables(), self.server.data / "blobs", self.checked)
+        assert stock.faults() == []
+
+    async def _look(self, *, complete: bool) -> None:
+        async with connected(self.server.base) as client:
+            verifier = Verifier(client, self.ledger)
+            await verifier.after_crash(self.draw)
+            resumed = [await resume_uploads(client, self.ledger, pusher) for pusher in self.pushers]
+            self.tally.resumed += sum(resumed)
+            if complete:
+                self.tally.registers = await verifier.everything()
+
+
+@asynccontextmanager
+async def connected(base: str) -> AsyncIterator[Client]:
+    """Connect with as many connections as there are requests under way."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield Client(base, session)
