@@ -86,12 +86,15 @@ class Call:
 def _parse_query(text: str) -> dict[str, list[str]]:
     query: dict[str, list[str]] = {}
     try:
-        # `+` in a query means a space for forms; media types and digests carry a real one, so it stays.
+        # `+` in a query means a space for forms; media types carry a real one, so it stays.
         pairs = parse_qsl(
             text.replace("+", "%2B"), keep_blank_values=True, max_num_fields=QUERY_FIELDS, errors="strict"
         )
     except ValueError as error:
         raise RequestInvalid("the query is malformed, or has too many parameters") from error
     for name, value in pairs:
+        # Nothing that a parameter can mean has such characters, and databases refuse some of them.
+        if not (name + value).isprintable():
+            raise RequestInvalid("a parameter holds characters that cannot be printed")
         query.setdefault(name, []).append(value)
     return query

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/v2/<name>/manifests/<reference>`: end-3, 7 and 9."""
 
+import asyncio
+
 from aiohttp.web import StreamResponse
 
 from estiva.content.manifests import ManifestFound
@@ -8,7 +10,7 @@ from estiva.content.push import Push
 from estiva.errors import DeletionDisabled, DigestInvalid, TooManyTags
 from estiva.oci.conditions import etag, none_match
 from estiva.oci.digests import Algorithm, Digest
-from estiva.oci.manifests import parse_manifest
+from estiva.oci.manifests import Manifest, parse_manifest
 from estiva.oci.negotiation import default_image, knows_no_lists
 from estiva.oci.paths import ManifestPath, manifest_path
 from estiva.oci.tags import Tag
@@ -16,6 +18,9 @@ from estiva.web import responses
 from estiva.web.bodies import read_manifest
 from estiva.web.call import Call
 from estiva.web.services import Services
+
+
+PARSED_AT_ONCE = 64 * 1024  # bytes; a manifest of 4 MiB can take a second, in which the event loop must go on
 
 
 class ManifestEndpoint:
@@ -46,7 +51,7 @@ class ManifestEndpoint:
         digest = _digest(route, content)
         push = Push(
             digest=str(digest),
-            manifest=parse_manifest(content, call.header("Content-Type")),
+            manifest=await _parse(content, call.header("Content-Type")),
             content=content,
             tags=tags,
             if_match=call.header("If-Match"),
@@ -80,6 +85,12 @@ class ManifestEndpoint:
         if len(wanted) > self._services.limits.tags_per_push:
             raise TooManyTags(f"a push may set at most {self._services.limits.tags_per_push} tags")
         return tuple(dict.fromkeys(str(Tag.parse(tag)) for tag in wanted))
+
+
+async def _parse(content: bytes, content_type: str | None) -> Manifest:
+    if len(content) <= PARSED_AT_ONCE:
+        return parse_manifest(content, content_type)
+    return await asyncio.to_thread(parse_manifest, content, content_type)
 
 
 def _digest(route: ManifestPath, content: bytes) -> Digest:

@@ -21,21 +21,16 @@ class ReferrersEndpoint:
 
     async def get(self, call: Call, route: ReferrersRoute) -> StreamResponse:
         """List the referrers; never 404, which clients take for "this registry has no referrers API"."""
-        artifact_type = call.parameter("artifactType")
-        headers = {**responses.NO_CACHE}
-        if artifact_type is not None:
-            headers["OCI-Filters-Applied"] = "artifactType"
+        wanted = call.parameter("artifactType")
+        applied = {} if wanted is None else {"OCI-Filters-Applied": "artifactType"}
         repository_id = await self._services.guard.find(route.name)
         if repository_id is None:
-            return responses.body(render_index([]), OCI_INDEX, headers)
-        found, following = await self._services.referrers.page(
-            repository_id,
-            route.digest,
-            artifact_type,
-            call.parameter("last") or "",
-            self._services.limits.referrers_page,
-        )
-        if following is not None:
-            parameters = {"artifactType": artifact_type, "last": following}
-            headers["Link"] = next_link(referrers_path(route.name, route.digest), parameters)
-        return responses.body(render_index(found), OCI_INDEX, headers)
+            return responses.body(render_index([]), OCI_INDEX, responses.NO_CACHE | applied)
+        after, limit = call.parameter("last") or "", self._services.limits.referrers_page
+        found, following = await self._services.referrers.page(repository_id, route.digest, wanted, after, limit)
+        link = {} if following is None else {"Link": _next(route, wanted, following)}
+        return responses.body(render_index(found), OCI_INDEX, responses.NO_CACHE | applied | link)
+
+
+def _next(route: ReferrersRoute, wanted: str | None, following: str) -> str:
+    return next_link(referrers_path(route.name, route.digest), {"artifactType": wanted, "last": following})
