@@ -33,6 +33,7 @@ check: .venv/dev  ## lint, format, types, floors and budgets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p bench
 	$(BIN)/lint-imports
 	$(PYTEST) -q tests/test_budgets.py
 

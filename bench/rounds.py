@@ -47,21 +47,24 @@ def _lasting(row: Row, entries: list[Entry], plan: Plan, watcher: Watcher) -> No
                 servers[entry.contender.name] = stack.enter_context(_serving(row, entry.contender, plan))
         # Nothing of what was just stored may be on its way to the disk while the first contender is measured.
         os.sync()
-        for number in range(plan.rounds):
-            for entry in _working(entries):
-                watcher.step(row.name, entry.contender.name, f"round {number + 1} of {plan.rounds}")
-                with _noting(entry, watcher):
-                    entry.samples.append(row.measure(servers[entry.contender.name]))
-                watcher.advance()
+        for entry in _turns(row, entries, plan, watcher):
+            with _noting(entry, watcher):
+                entry.samples.append(row.measure(servers[entry.contender.name]))
 
 
 def _renewed(row: Row, entries: list[Entry], plan: Plan, watcher: Watcher) -> None:
     """Measure a new, empty server each time."""
+    for entry in _turns(row, entries, plan, watcher):
+        with _noting(entry, watcher), _serving(row, entry.contender, plan) as server:
+            entry.samples.append(row.measure(server))
+
+
+def _turns(row: Row, entries: list[Entry], plan: Plan, watcher: Watcher) -> Iterator[Entry]:
+    """Yield who is to be measured next: everybody that works, in each round."""
     for number in range(plan.rounds):
         for entry in _working(entries):
             watcher.step(row.name, entry.contender.name, f"round {number + 1} of {plan.rounds}")
-            with _noting(entry, watcher), _serving(row, entry.contender, plan) as server:
-                entry.samples.append(row.measure(server))
+            yield entry
             watcher.advance()
 
 

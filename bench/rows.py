@@ -9,9 +9,16 @@ from bench.reading import PullRow, RequestRow, StartRow, many_manifests, one_blo
 
 def all_rows(stage: Stage) -> list[Row]:
     """Return every row, in the order of the table."""
-    plan = stage.plan
-    tags, push, pull = plan.count(20_000), plan.size(512 * MIB), plan.size(GIB)
-    layer, blob = plan.size(MIB), 64 * KIB
+    return [
+        *_requests(stage),
+        *_pushes(stage),
+        *_pulls(stage),
+        StartRow(stage=stage, name="start", title="Start, and rest"),
+    ]
+
+
+def _requests(stage: Stage) -> list[Row]:
+    tags, blob = stage.plan.count(20_000), 64 * KIB
     return [
         RequestRow(
             stage=stage,
@@ -26,11 +33,14 @@ def all_rows(stage: Stage) -> list[Row]:
             contents=many_manifests(tags),
         ),
         RequestRow(
-            stage=stage,
-            name="blob",
-            title=f"{size_text(blob)} blob GET, 32 connections",
-            contents=one_blob(blob),
+            stage=stage, name="blob", title=f"{size_text(blob)} blob GET, 32 connections", contents=one_blob(blob)
         ),
+    ]
+
+
+def _pushes(stage: Stage) -> list[Row]:
+    push, layer = stage.plan.size(512 * MIB), stage.plan.size(MIB)
+    return [
         PushRow(stage=stage, name="push", title=f"{size_text(push)} push, one stream", streams=1, largest=push),
         PushRow(stage=stage, name="push-4", title=f"{size_text(push)} push, four at once", streams=4, largest=push),
         ImagesRow(
@@ -40,21 +50,13 @@ def all_rows(stage: Stage) -> list[Row]:
             largest=layer,
         ),
         FsyncRow(stage=stage, name="fsyncs", title="Durability calls, counted apart by strace", largest=layer),
-        PullRow(
-            stage=stage,
-            name="pull",
-            title=f"{size_text(pull)} download, one stream",
-            streams=1,
-            repeats=4,
-            largest=pull,
-        ),
-        PullRow(
-            stage=stage,
-            name="pull-4",
-            title=f"{size_text(pull)} download, four at once",
-            streams=4,
-            repeats=2,
-            largest=pull,
-        ),
-        StartRow(stage=stage, name="start", title="Start, and rest"),
+    ]
+
+
+def _pulls(stage: Stage) -> list[Row]:
+    pull = stage.plan.size(GIB)
+    one, four = f"{size_text(pull)} download, one stream", f"{size_text(pull)} download, four at once"
+    return [
+        PullRow(stage=stage, name="pull", title=one, streams=1, repeats=4, largest=pull),
+        PullRow(stage=stage, name="pull-4", title=four, streams=4, repeats=2, largest=pull),
     ]

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+
 from bench.bodies import Payload, config_body, digest_of, manifest
 from bench.plan import CHUNK, MIB
 

@@ -5,6 +5,7 @@ import json
 from xml.etree import ElementTree as ET
 
 import pytest
+
 from bench.charts import draw_all
 from bench.contenders import Contender, Role, find
 from bench.fsyncs import parse as parse_strace

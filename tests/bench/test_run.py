@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bench.bodies import Payload
 from bench.clients import ImagePusher, pushing, run_together
 from bench.contenders import find

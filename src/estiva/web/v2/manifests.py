@@ -19,7 +19,6 @@ from estiva.web.bodies import read_manifest
 from estiva.web.call import Call
 from estiva.web.services import Services
 
-
 PARSED_AT_ONCE = 64 * 1024  # bytes; a manifest of 4 MiB can take a second, in which the event loop must go on
 
 
