@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data directory: made, tried, and held by one server at a time.
 
-estiva.lock     held (flock) while a server runs; names its process
-estiva.db       the database, unless --database says otherwise
-blobs/          objects
+- `estiva.lock`: held (flock) while a server runs; names its process
+- `estiva.db`: the database, unless --database says otherwise
+- `blobs/`: objects
+
+A database that lies elsewhere is held as well, by a lock file beside it: two servers with one database and two
+directories would each miss the bytes that the other has.
 """
 
 import fcntl
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,11 +20,15 @@ from estiva.errors import DataDirectoryTaken, DataDirectoryUnusable
 
 
 class DataDirectory:
-    """Holds the directory until the block ends; the kernel lets go of it when the process dies."""
+    """Holds the directory, and `database` unless it is empty or a URL, until the block ends.
 
-    def __init__(self, path: Path) -> None:
+    The kernel lets go of both when the process dies. Raises DataDirectoryTaken, DataDirectoryUnusable.
+    """
+
+    def __init__(self, path: Path, database: str = "") -> None:
         self._path = path.absolute()
-        self._lock = -1
+        self._elsewhere = Path(database).absolute() if database and "://" not in database else None
+        self._held = ExitStack()
 
     @property
     def blobs(self) -> Path:
@@ -35,26 +43,39 @@ class DataDirectory:
     def __enter__(self) -> Self:
         try:
             self.blobs.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._path / "estiva.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise DataDirectoryUnusable(
-                f"the data directory {self._path} cannot be used: {error.strerror}",
-                hint="give --data a directory that this user may write to",
-            ) from error
+            raise _unusable(self._path, error) from error
+        with self._held:
+            self._hold(self._path / "estiva.lock", f"the data directory {self._path}")
+            if self._elsewhere is not None and self._elsewhere != self.database:
+                self._hold(self._elsewhere.with_name(f"{self._elsewhere.name}.lock"), f"the database {self._elsewhere}")
+            self._held = self._held.pop_all()  # kept: leaving this block must not let go
+        return self
+
+    def _hold(self, lock: Path, what: str) -> None:
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise _unusable(lock.parent, error) from error
+        self._held.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._lock)
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             raise DataDirectoryTaken(
-                f"another Estiva server (process {holder}) uses the data directory {self._path}",
+                f"another Estiva server (process {holder}) uses {what}",
                 hint="stop that server, or give this one another --data",
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
-        return self
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._lock)
+        self._held.close()
+
+
+def _unusable(path: Path, error: OSError) -> DataDirectoryUnusable:
+    return DataDirectoryUnusable(
+        f"the directory {path} cannot be used: {error.strerror}", hint="give a directory that this user may write to"
+    )

@@ -21,6 +21,7 @@ from estiva.app.sockets import listen
 from estiva.blobstore import FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms, system_clock
+from estiva.db import uploads
 from estiva.db.engine import open_database
 from estiva.options.server import OpenMode
 from estiva.telemetry.access import open_access_log
@@ -38,7 +39,7 @@ _log = structlog.get_logger("estiva")
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises OperatorError when it cannot begin."""
     configure_logging(settings.log, sys.stderr)
-    with DataDirectory(settings.server.data) as directory:
+    with DataDirectory(settings.server.data, settings.server.database) as directory:
         sockets = listen(settings.server.host, settings.server.port)
         with ThreadPoolExecutor(POOL_THREADS, "estiva-bytes") as pool:
             uvloop.run(_serve(settings, directory, sockets, pool))
@@ -70,6 +71,8 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
 async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
     db = await open_database(settings.server.database or str(directory.database))
     try:
+        # This process holds the directory alone: whoever was writing to an upload before it is dead.
+        await db.note(uploads.clear_leases)
         yield Adapters(
             db=db,
             store=FilesystemStore(directory.blobs, pool, min_free=settings.storage.min_free),
