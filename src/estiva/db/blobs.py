@@ -3,19 +3,23 @@
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from estiva.db.engine import HotQuery, insert_or_ignore
+from estiva.db.engine import HotQuery, insert_or_lock
 from estiva.db.schema import blobs, links
 
-# (digest, size, key, the link's review_at, the blob's review_at) of a blob that shows in a repository
+# (digest, size, key, the link's review_at, the blob's review_at) of a blob that shows in a repository.
 LINKED = HotQuery(
     select(blobs.c.digest, blobs.c.size, blobs.c.key, links.c.review_at, blobs.c.review_at.label("blob_review_at"))
     .join_from(links, blobs, links.c.digest == blobs.c.digest)
-    .where(links.c.repository_id == bindparam("repository_id"), links.c.digest == bindparam("digest")),
-    "repository_id",
-    "digest",
+    .where(links.c.repository_id == bindparam("repository"), links.c.digest == bindparam("wanted")),
+    "repository",
+    "wanted",
 )
+
+_GET = select(blobs).where(blobs.c.digest == bindparam("wanted"))
+_LOCK = _GET.with_for_update()
+_DELETE = blobs.delete().where(blobs.c.digest == bindparam("wanted"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,23 +33,25 @@ class Blob:
     review_at: int | None
 
 
+def _blob(row: RowMapping | None) -> Blob | None:
+    return None if row is None else Blob(**row)
+
+
 def get(conn: Connection, digest: str) -> Blob | None:
     """Return the blob, or None."""
-    row = conn.execute(select(blobs).where(blobs.c.digest == digest)).mappings().one_or_none()
-    return None if row is None else Blob(**row)
+    return _blob(conn.execute(_GET, {"wanted": digest}).mappings().one_or_none())
 
 
 def lock(conn: Connection, digest: str) -> Blob | None:
     """Return the blob, or None; nobody else changes it until the transaction ends."""
-    row = conn.execute(select(blobs).where(blobs.c.digest == digest).with_for_update()).mappings().one_or_none()
-    return None if row is None else Blob(**row)
+    return _blob(conn.execute(_LOCK, {"wanted": digest}).mappings().one_or_none())
 
 
 def insert(conn: Connection, blob: Blob) -> bool:
-    """Insert the blob; False when its digest is there already."""
-    return insert_or_ignore(conn, blobs, asdict(blob))
+    """Insert the blob; False when its digest is there already, whose row is locked then."""
+    return insert_or_lock(conn, blobs, ("digest",), asdict(blob))
 
 
 def delete(conn: Connection, digest: str) -> None:
     """Delete the blob's row."""
-    conn.execute(blobs.delete().where(blobs.c.digest == digest))
+    conn.execute(_DELETE, {"wanted": digest})

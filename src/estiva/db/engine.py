@@ -1,46 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How db functions run: on SQLite or on PostgreSQL. Every difference between the two is in this file's two neighbours.
+"""How db functions run: on SQLite or on PostgreSQL.
+
+Every difference between the two is in this file and in `sqlite`, `writer` and `postgres`; the rest of the floor never
+asks which one it is.
 
 A db function is `def f(conn: Connection, ...)`. It is called inside a transaction, awaits nothing, and may be called
 again when that transaction met a conflict: so it has no effect but on the database.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable, Select, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
 from sqlalchemy.engine.interfaces import Dialect
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 Function = Callable[Concatenate[Connection, P], T]
+Value = int | str | bytes
 
 
 class HotQuery:
-    """A query of the pull path: built once, compiled once per dialect, run on the driver.
+    """A query of the pull path: built once, compiled once per database, run on the driver past SQLAlchemy.
 
-    `parameters` names its bind parameters in the order in which callers give them. Its columns are integers, text and
-    bytes.
+    It answers at most one row. `parameters` names its bind parameters in the order in which callers give them. Its
+    columns are integers, text and bytes only, since nobody converts them.
     """
 
     def __init__(self, statement: Select[Any], *parameters: str) -> None:
         self.statement = statement
         self.parameters = parameters
 
-    def compile(self, dialect: Dialect) -> tuple[str, tuple[int, ...]]:
-        """Return the SQL, and for each of its places the index of the parameter that goes there."""
+    def compile(self, dialect: Dialect) -> str:
+        """Return the SQL; its places take the parameters in the order of `parameters`, each once."""
         compiled = self.statement.compile(dialect=dialect)
-        places = getattr(compiled, "positiontup", None) or []
-        return compiled.string, tuple(self.parameters.index(name) for name in places)
+        places = tuple(getattr(compiled, "positiontup", None) or ())
+        assert places == self.parameters, f"the places are {places}"
+        return compiled.string
 
 
 class Database(Protocol):
     """Runs db functions.
 
     Raises DatabaseUnavailable and StorageFull, what the functions raise, and nothing of a driver's own except for
-    faults of ours.
+    faults of ours. A caller that is cancelled is told neither success nor failure: the transaction happens or not.
     """
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -52,50 +59,82 @@ class Database(Protocol):
     async def note(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction that everybody sees from now on, but that a power cut may take back."""
 
-    async def row(self, query: HotQuery, *parameters: int | str | bytes) -> Sequence[Any] | None:
-        """Return the first row of the query, or None."""
+    async def row(self, query: HotQuery, *parameters: Value) -> tuple[Any, ...] | None:
+        """Return the row of the query, or None."""
 
     async def check(self) -> None:
-        """Prove that the database answers. Raises DatabaseUnavailable."""
+        """Prove that the database answers, reading and writing. Raises DatabaseUnavailable."""
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
 
 
-async def open_database(location: str) -> Database:
+async def open_database(location: str | Path) -> Database:
     """Open the database at a path (SQLite) or a `postgresql://` URL, migrating it when it is of an older version.
 
     Raises DatabaseUnusable.
     """
-    if location.startswith(("postgresql://", "postgres://")):
+    if str(location).startswith(("postgresql://", "postgres://")):
         from estiva.db.postgres import open_postgres
 
-        return await open_postgres(location)
+        return await open_postgres(str(location))
     from estiva.db.sqlite import open_sqlite
 
-    return await open_sqlite(location)
+    return await open_sqlite(Path(location))
 
 
-def insert_or_ignore(conn: Connection, table: Table, values: dict[str, Any]) -> bool:
-    """Insert a row unless one with its key is there; tell whether it was inserted.
+_LOCK_NAME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))
 
-    On PostgreSQL this waits for a transaction that is inserting the same key.
+
+def insert_or_lock(conn: Connection, table: Table, key: Collection[str], values: dict[str, Any]) -> bool:
+    """Insert a row and return True; when one with that key is there, lock it and return False.
+
+    Waits for a transaction that is inserting the same key. Were the row only passed over, it could be deleted by
+    somebody else between this statement and the next (invariant 5).
     """
-    statement: Executable
-    if conn.dialect.name == "sqlite":
-        statement = sqlite.insert(table).values(values).on_conflict_do_nothing()
-    else:
-        statement = postgresql.insert(table).values(values).on_conflict_do_nothing()
-    return conn.execute(statement).rowcount == 1
+    # An update that no row meets still locks the row that it looked at (PostgreSQL, "INSERT", ON CONFLICT).
+    unchanged = {"created_at": table.c.created_at}
+    statement = _on_conflict(conn.dialect.name, table, tuple(key), tuple(unchanged), lock_only=True)
+    return conn.execute(statement, values).rowcount == 1
 
 
-def upsert(conn: Connection, table: Table, values: dict[str, Any], changed: Sequence[str]) -> None:
-    """Insert a row, or change the columns `changed` of the one that has its primary key."""
-    key = [column.name for column in table.primary_key]
-    new = {name: values[name] for name in changed}
-    statement: Executable
+def lock_names(conn: Connection, names: Collection[str]) -> None:
+    """Lock names that have no row yet, until the transaction ends; whoever does the same waits.
+
+    Of rows that exist, `FOR UPDATE` takes care. SQLite has one writer, and needs neither.
+    """
     if conn.dialect.name == "sqlite":
-        statement = sqlite.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=new)
-    else:
-        statement = postgresql.insert(table).values(values).on_conflict_do_update(index_elements=key, set_=new)
-    conn.execute(statement)
+        return
+    for name in sorted(set(names)):
+        key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
+        conn.execute(_LOCK_NAME, {"key": key})
+
+
+def upsert(conn: Connection, table: Table, key: Collection[str], values: dict[str, Any]) -> None:
+    """Insert a row, or give the one with that key all the other values."""
+    changed = tuple(name for name in values if name not in key)
+    conn.execute(_on_conflict(conn.dialect.name, table, tuple(key), changed, lock_only=False), values)
+
+
+@cache
+def _on_conflict(
+    dialect: str, table: Table, key: tuple[str, ...], changed: tuple[str, ...], *, lock_only: bool
+) -> Executable:
+    """Return the statement; both databases have it, SQLAlchemy spells it once for each."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return _update_instead(sqlite.insert(table), table, key, changed, lock_only=lock_only)
+    from sqlalchemy.dialects import postgresql
+
+    return _update_instead(postgresql.insert(table), table, key, changed, lock_only=lock_only)
+
+
+def _update_instead(
+    insert: Any, table: Table, key: tuple[str, ...], changed: tuple[str, ...], *, lock_only: bool
+) -> Executable:
+    new = {name: table.c[name] if lock_only else insert.excluded[name] for name in changed}
+    statement: Executable = insert.on_conflict_do_update(
+        index_elements=list(key), set_=new, where=false() if lock_only else None
+    )
+    return statement

@@ -1,71 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring a database to this version.
 
-1. A newer database is refused: this version does not know what its tables mean.
-2. An older one is migrated at start, in one transaction. SQLite files are copied first; on PostgreSQL an advisory lock
-   lets one process do it while others wait.
-3. An up-to-date one is recognised without loading Alembic.
+1. A newer database is refused: this version does not know what its tables mean. So is somebody else's.
+2. An empty one gets the tables at once. A test compares them with what the migrations make.
+3. An older one is migrated in the caller's transaction, after the caller has kept a copy where that is its business.
+4. An up-to-date or empty one is dealt with without loading Alembic.
 """
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
 
+from estiva.db.schema import metadata
 from estiva.errors import DatabaseUnusable
 
-HEAD = "0001"  # the newest revision in `migrations/versions`; a test compares
-MIGRATIONS = Path(__file__).with_name("migrations")
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """The migrations in a directory, and the newest of them."""
+
+    directory: Path
+    head: str
 
 
-def current_revision(conn: Connection) -> str | None:
-    """Return the revision of the database, or None for an empty one."""
-    if not inspect(conn).has_table("alembic_version"):
-        return None
-    return conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+CURRENT = Revisions(Path(__file__).with_name("migrations"), "0001")
+
+# As Alembic makes it (alembic.runtime.migration); not in the schema, since autogenerate must not see it.
+_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
-def upgrade(conn: Connection, revision: str = "head") -> None:
-    """Run the migrations up to `revision`. Raises DatabaseUnusable for a database that is newer."""
+def migrate(conn: Connection, revisions: Revisions, keep_copy: Callable[[str], None]) -> None:
+    """Bring the database to the newest revision, in the transaction that is under way. Raises DatabaseUnusable.
+
+    `keep_copy` is called with that revision before an older database is changed.
+    """
+    tables = set(inspect(conn).get_table_names())
+    if _version.name not in tables:
+        if tables:
+            raise DatabaseUnusable(
+                f"the database holds tables ({', '.join(sorted(tables)[:3])}), but none of Estiva's",
+                hint="give Estiva a database of its own",
+            )
+        _create(conn)
+        return
+    revision = conn.execute(select(_version.c.version_num)).scalar_one_or_none()
+    if revision != revisions.head:
+        _upgrade(conn, revision, revisions, keep_copy)
+
+
+def _create(conn: Connection) -> None:
+    metadata.create_all(conn, checkfirst=False)
+    _version.create(conn)
+    conn.execute(_version.insert().values(version_num=CURRENT.head))
+
+
+def _upgrade(conn: Connection, revision: str | None, revisions: Revisions, keep_copy: Callable[[str], None]) -> None:
     from alembic import command
     from alembic.config import Config
-    from alembic.util import CommandError
+    from alembic.script import ScriptDirectory
 
+    known = {script.revision for script in ScriptDirectory(str(revisions.directory)).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise DatabaseUnusable(
+            f"the database has the revision {revision}, and this version knows no later one than {revisions.head}: "
+            "a newer Estiva has written it",
+            hint="run that newer version, or restore the copy that was made before it migrated",
+        )
+    keep_copy(revisions.head)
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(revisions.directory).replace("%", "%%"))
     config.attributes["connection"] = conn
-    try:
-        command.upgrade(config, revision)
-    except CommandError as error:
-        raise newer(current_revision(conn)) from error
-
-
-def newer(revision: str | None) -> DatabaseUnusable:
-    """Return the error for a database that a newer version has written."""
-    return DatabaseUnusable(
-        f"the database has the revision {revision}, this version knows {HEAD}: a newer Estiva has written it",
-        hint="run that newer version, or restore the copy that it made before it migrated",
-    )
-
-
-def migrate_sqlite(path: Path) -> None:
-    """Bring the file to this version; a copy of an older one stays beside it. Raises DatabaseUnusable."""
-    from estiva.db.sqlite import make_engine
-
-    engine = make_engine(path, begin="BEGIN IMMEDIATE")
-    with engine.connect() as conn:
-        with conn.begin():
-            revision = current_revision(conn)
-        if revision == HEAD:
-            return
-        if revision is not None:
-            _copy(path, path.with_name(f"{path.name}.before-{HEAD}"))
-        with conn.begin():
-            upgrade(conn)
-
-
-def _copy(path: Path, copy: Path) -> None:
-    # The backup API, never a plain copy: part of the data may be in the write-ahead log.
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
+    command.upgrade(config, "head")

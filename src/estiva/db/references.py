@@ -3,10 +3,18 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import insert as sql_insert
 
 from estiva.db.schema import manifest_references
 from estiva.oci.manifests import Reference
+
+_INSERT = sql_insert(manifest_references)
+_OF = (
+    select(manifest_references.c.digest)
+    .where(manifest_references.c.manifest_id == bindparam("manifest"))
+    .order_by(manifest_references.c.digest)
+)
 
 
 def insert(conn: Connection, manifest_id: int, repository_id: int, references: Iterable[Reference]) -> None:
@@ -22,10 +30,9 @@ def insert(conn: Connection, manifest_id: int, repository_id: int, references: I
         for reference in references
     ]
     if rows:
-        conn.execute(manifest_references.insert(), rows)
+        conn.execute(_INSERT, rows)
 
 
 def digests_of(conn: Connection, manifest_id: int) -> list[str]:
     """Return the digests that the manifest refers to, in order."""
-    statement = select(manifest_references.c.digest).where(manifest_references.c.manifest_id == manifest_id)
-    return list(conn.execute(statement.order_by(manifest_references.c.digest)).scalars())
+    return list(conn.execute(_OF, {"manifest": manifest_id}).scalars())

@@ -3,49 +3,66 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, case, exists, select
+from sqlalchemy import Connection, Integer, RowMapping, Text, bindparam, case, exists, func, select
 
-from estiva.db.engine import HotQuery, insert_or_ignore
+from estiva.db.engine import HotQuery, insert_or_lock
 from estiva.db.schema import manifests, repositories
 
-FIND = HotQuery(select(repositories.c.id).where(repositories.c.name == bindparam("name")), "name")
+# (id) of the repository of that name.
+FIND = HotQuery(select(repositories.c.id).where(repositories.c.name == bindparam("wanted")), "wanted")
+
+_NAME = repositories.c.name
+_BY_NAME = select(repositories).where(bindparam("wanted") == _NAME)
+_HOLDS_SOMETHING = exists().where(manifests.c.repository_id == repositories.c.id)
+_LIMIT = bindparam("most", type_=Integer)
+_CATALOG = select(_NAME).where(bindparam("after") < _NAME, _HOLDS_SOMETHING).order_by(_NAME).limit(_LIMIT)
+
+_TEXT = bindparam("text", type_=Text)
+_PATTERN = bindparam("pattern", type_=Text)
+_SEARCH = (
+    select(_NAME)
+    .where(_NAME.like(_PATTERN, escape="\\"), _HOLDS_SOMETHING)
+    .order_by(case((_NAME == _TEXT, 0), (func.substr(_NAME, 1, func.length(_TEXT)) == _TEXT, 1), else_=2), _NAME)
+    .limit(_LIMIT)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """A repository."""
+    """A repository; its id is never given to another one."""
 
     id: int
     name: str
     created_at: int
 
 
+def _repository(row: RowMapping) -> Repository:
+    return Repository(**row)
+
+
 def find(conn: Connection, name: str) -> Repository | None:
     """Return the repository of that name, or None."""
-    row = conn.execute(select(repositories).where(repositories.c.name == name)).one_or_none()
-    return None if row is None else Repository(id=row.id, name=row.name, created_at=row.created_at)
+    row = conn.execute(_BY_NAME, {"wanted": name}).mappings().one_or_none()
+    return None if row is None else _repository(row)
 
 
 def ensure(conn: Connection, name: str, now: int) -> int:
     """Return the id of the repository of that name, making it when there is none."""
-    insert_or_ignore(conn, repositories, {"name": name, "created_at": now})
-    found: int = conn.execute(select(repositories.c.id).where(repositories.c.name == name)).scalar_one()
+    insert_or_lock(conn, repositories, ("name",), {"name": name, "created_at": now})
+    found: int = conn.execute(FIND.statement, {"wanted": name}).scalar_one()
     return found
-
-
-_HOLDS_SOMETHING = exists().where(manifests.c.repository_id == repositories.c.id)
 
 
 def catalog(conn: Connection, after: str, limit: int) -> list[str]:
     """Return the names after `after` of repositories that hold a manifest, in order."""
-    statement = select(repositories.c.name).where(repositories.c.name > after, _HOLDS_SOMETHING)
-    return list(conn.execute(statement.order_by(repositories.c.name).limit(limit)).scalars())
+    return list(conn.execute(_CATALOG, {"after": after, "most": limit}).scalars())
 
 
 def search(conn: Connection, text: str, limit: int) -> list[str]:
-    """Return the names that contain `text`: those equal to it first, then those that begin with it, then the rest."""
+    """Return names that contain `text`: the one that is equal, those that begin with it, the rest; each in order.
+
+    As in the catalog, only repositories that hold a manifest. Names are lower-case, so the text's case is ignored.
+    """
     text = text.lower()
-    name = repositories.c.name
-    rank = case((name == text, 0), (name.startswith(text, autoescape=True), 1), else_=2)
-    statement = select(name).where(name.contains(text, autoescape=True), _HOLDS_SOMETHING)
-    return list(conn.execute(statement.order_by(rank, name).limit(limit)).scalars())
+    literal = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return list(conn.execute(_SEARCH, {"text": text, "pattern": f"%{literal}%", "most": limit}).scalars())

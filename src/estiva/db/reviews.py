@@ -6,13 +6,17 @@
    its subject is in the repository.
 3. A blob is referenced when it shows in a repository.
 4. Rows whose references a transaction changes are locked before, and settled after: of two transactions that take
-   away the last two references, the second sees what the first did.
+   away the last two references, the second sees what the first did. Callers lock links and manifests, whose order
+   they know; blobs come last in the order, and `settle_blob` locks them itself.
+5. A row that carries a review although something refers to it is harmless: whoever condemns looks again.
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Table, exists, not_, or_
+from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Table, and_, bindparam, exists, not_, or_
 
+from estiva.db import blobs as blob_rows
 from estiva.db.batches import batches
 from estiva.db.manifests import digests_of_referrers, lock
 from estiva.db.schema import blobs, links, manifest_references, manifests, tags
@@ -24,36 +28,63 @@ def _referred(table: Table) -> ColumnElement[bool]:
     )
 
 
-def _tagged() -> ColumnElement[bool]:
-    return exists().where(tags.c.repository_id == manifests.c.repository_id, tags.c.digest == manifests.c.digest)
+_TAGGED = exists().where(tags.c.repository_id == manifests.c.repository_id, tags.c.digest == manifests.c.digest)
+_SUBJECT = manifests.alias("subjects")
+_HAS_SUBJECT = exists().where(
+    _SUBJECT.c.repository_id == manifests.c.repository_id, _SUBJECT.c.digest == manifests.c.subject
+)
+
+LINK_IS_REFERENCED = _referred(links)
+MANIFEST_IS_REFERENCED = or_(_TAGGED, _referred(manifests), _HAS_SUBJECT)
+BLOB_IS_REFERENCED = exists().where(links.c.digest == blobs.c.digest)
+
+_AT: BindParameter[int] = bindparam("at")
 
 
-def _has_subject() -> ColumnElement[bool]:
-    subject = manifests.alias("subject")
-    return exists().where(subject.c.repository_id == manifests.c.repository_id, subject.c.digest == manifests.c.subject)
+@dataclass(frozen=True, slots=True)
+class _Settling:
+    """The statements that settle rows: clear the review of what is referenced, set that of what is not."""
+
+    clear: Executable
+    begin: Executable
 
 
-def link_is_referenced() -> ColumnElement[bool]:
-    """Return the condition of rule 1."""
-    return _referred(links)
+def _settling(table: Table, mine: ColumnElement[bool], referenced: ColumnElement[bool]) -> _Settling:
+    # Only rows that change are written.
+    return _Settling(
+        table.update().where(mine, table.c.review_at.is_not(None), referenced).values(review_at=None),
+        table.update().where(mine, table.c.review_at.is_(None), not_(referenced)).values(review_at=_AT),
+    )
 
 
-def manifest_is_referenced() -> ColumnElement[bool]:
-    """Return the condition of rule 2."""
-    return or_(_tagged(), _referred(manifests), _has_subject())
+def _many(table: Table) -> ColumnElement[bool]:
+    return and_(
+        table.c.repository_id == bindparam("repository"), table.c.digest.in_(bindparam("wanted", expanding=True))
+    )
 
 
-def blob_is_referenced() -> ColumnElement[bool]:
-    """Return the condition of rule 3."""
-    return exists().where(links.c.digest == blobs.c.digest)
+def _postponing(table: Table, mine: ColumnElement[bool]) -> Executable:
+    return table.update().where(mine, table.c.review_at < _AT).values(review_at=_AT)
+
+
+_LINKS = _settling(links, _many(links), LINK_IS_REFERENCED)
+_MANIFESTS = _settling(manifests, _many(manifests), MANIFEST_IS_REFERENCED)
+_BLOB = _settling(blobs, blobs.c.digest == bindparam("wanted"), BLOB_IS_REFERENCED)
+_POSTPONE_LINK = _postponing(links, _many(links))
+_POSTPONE_MANIFEST = _postponing(manifests, _many(manifests))
+_POSTPONE_BLOB = _postponing(blobs, blobs.c.digest == bindparam("wanted"))
 
 
 def settle(conn: Connection, repository_id: int, digests: Collection[str], review_at: int) -> None:
-    """Set or clear the review of the links and manifests with these digests, as their references now are."""
+    """Set or clear the review of the links and manifests with these digests, as their references now are.
+
+    The caller holds the locks of the rows (rule 4).
+    """
     for batch in batches(digests):
-        for table, referenced in ((links, link_is_referenced()), (manifests, manifest_is_referenced())):
-            mine = (table.c.repository_id == repository_id) & table.c.digest.in_(batch)
-            _settle(conn, table, mine, referenced, review_at)
+        mine = {"repository": repository_id, "wanted": batch}
+        for settling in (_LINKS, _MANIFESTS):
+            conn.execute(settling.clear, mine)
+            conn.execute(settling.begin, mine | {"at": review_at})
 
 
 def settle_referrers(conn: Connection, repository_id: int, subject: str, review_at: int) -> None:
@@ -64,26 +95,22 @@ def settle_referrers(conn: Connection, repository_id: int, subject: str, review_
 
 
 def settle_blob(conn: Connection, digest: str, review_at: int) -> None:
-    """Settle the blob, after a repository began or ceased to show it."""
-    _settle(conn, blobs, blobs.c.digest == digest, blob_is_referenced(), review_at)
-
-
-def _settle(
-    conn: Connection, table: Table, mine: ColumnElement[bool], referenced: ColumnElement[bool], review_at: int
-) -> None:
-    # Only rows that change are written.
-    conn.execute(table.update().where(mine, table.c.review_at.is_not(None), referenced).values(review_at=None))
-    unset = (mine, table.c.review_at.is_(None), not_(referenced))
-    conn.execute(table.update().where(*unset).values(review_at=review_at))
+    """Lock the blob and settle it, after a repository began or ceased to show it."""
+    blob_rows.lock(conn, digest)
+    conn.execute(_BLOB.clear, {"wanted": digest})
+    conn.execute(_BLOB.begin, {"wanted": digest, "at": review_at})
 
 
 def postpone_link(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:
     """Put off the review of a link that carries one."""
-    mine = (links.c.repository_id == repository_id) & (links.c.digest == digest)
-    conn.execute(links.update().where(mine, links.c.review_at < review_at).values(review_at=review_at))
+    conn.execute(_POSTPONE_LINK, {"repository": repository_id, "wanted": [digest], "at": review_at})
 
 
 def postpone_manifest(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:
     """Put off the review of a manifest that carries one."""
-    mine = (manifests.c.repository_id == repository_id) & (manifests.c.digest == digest)
-    conn.execute(manifests.update().where(mine, manifests.c.review_at < review_at).values(review_at=review_at))
+    conn.execute(_POSTPONE_MANIFEST, {"repository": repository_id, "wanted": [digest], "at": review_at})
+
+
+def postpone_blob(conn: Connection, digest: str, review_at: int) -> None:
+    """Put off the review of a blob that carries one."""
+    conn.execute(_POSTPONE_BLOB, {"wanted": digest, "at": review_at})

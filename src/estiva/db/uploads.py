@@ -2,10 +2,38 @@
 """Upload sessions: how far they are, and who is writing to them."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import BindParameter, Connection, Integer, RowMapping, bindparam, or_, select
+from sqlalchemy import insert as sql_insert
 
 from estiva.db.schema import uploads
+
+_MINE = uploads.c.id == bindparam("session")
+_HELD = uploads.c.lease == bindparam("token")
+_FREE = or_(uploads.c.lease.is_(None), uploads.c.lease_until <= bindparam("now"))
+_NO_LEASE: dict[str, Any] = {"lease": None, "lease_until": None}
+_UNTIL: BindParameter[int] = bindparam("until")
+
+_INSERT = sql_insert(uploads)
+_GET = select(uploads).where(_MINE, uploads.c.repository_id == bindparam("repository"))
+_LEASE = uploads.update().where(_MINE, _FREE).values(lease=bindparam("token"), lease_until=_UNTIL)
+_RENEW = uploads.update().where(_MINE, _HELD).values(lease_until=_UNTIL)
+_PROGRESS = (
+    uploads.update()
+    .where(_MINE, _HELD)
+    .values(size=bindparam("received"), hashed=bindparam("so_far"), expires_at=_UNTIL, **_NO_LEASE)
+)
+_RELEASE = uploads.update().where(_MINE, _HELD).values(_NO_LEASE)
+_LOCK_KEY = select(uploads.c.key).where(_MINE).with_for_update()
+_DELETE = uploads.delete().where(_MINE)
+_EXPIRED = (
+    select(uploads)
+    .where(uploads.c.expires_at <= bindparam("now"), _FREE)
+    .order_by(uploads.c.expires_at, uploads.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_CLEAR = uploads.update().where(uploads.c.lease.is_not(None)).values(_NO_LEASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,57 +55,57 @@ class Upload:
     expires_at: int
 
 
+def _upload(row: RowMapping) -> Upload:
+    return Upload(**row)
+
+
 def insert(conn: Connection, upload: Upload) -> None:
     """Insert a new session."""
-    conn.execute(uploads.insert().values(asdict(upload)))
+    conn.execute(_INSERT, asdict(upload))
 
 
 def get(conn: Connection, repository_id: int, session: str) -> Upload | None:
     """Return the session of that repository, or None."""
-    statement = select(uploads).where(uploads.c.id == session, uploads.c.repository_id == repository_id)
-    row = conn.execute(statement).mappings().one_or_none()
-    return None if row is None else Upload(**row)
+    row = conn.execute(_GET, {"repository": repository_id, "session": session}).mappings().one_or_none()
+    return None if row is None else _upload(row)
 
 
 def lease(conn: Connection, session: str, token: str, now: int, until: int) -> bool:
     """Take the lease if nobody has it, or if it has run out; tell whether that worked."""
-    free = or_(uploads.c.lease.is_(None), uploads.c.lease_until <= now)
-    statement = uploads.update().where(uploads.c.id == session, free).values(lease=token, lease_until=until)
-    return conn.execute(statement).rowcount == 1
+    values = {"session": session, "token": token, "now": now, "until": until}
+    return conn.execute(_LEASE, values).rowcount == 1
 
 
 def renew(conn: Connection, session: str, token: str, until: int) -> bool:
     """Keep the lease until later; False when it was lost. The row stays locked until the transaction ends."""
-    statement = uploads.update().where(uploads.c.id == session, uploads.c.lease == token).values(lease_until=until)
-    return conn.execute(statement).rowcount == 1
+    return conn.execute(_RENEW, {"session": session, "token": token, "until": until}).rowcount == 1
 
 
 def progress(conn: Connection, session: str, token: str, size: int, *, hashed: str | None, expires_at: int) -> bool:
     """Write down how far the session is, and free it; False, and nothing written, when the lease was lost."""
-    statement = uploads.update().where(uploads.c.id == session, uploads.c.lease == token)
-    values = {"size": size, "hashed": hashed, "expires_at": expires_at, "lease": None, "lease_until": None}
-    return conn.execute(statement.values(values)).rowcount == 1
+    values = {"session": session, "token": token, "received": size, "so_far": hashed, "until": expires_at}
+    return conn.execute(_PROGRESS, values).rowcount == 1
 
 
 def release(conn: Connection, session: str, token: str) -> None:
     """Free the session, if the lease is still this one."""
-    statement = uploads.update().where(uploads.c.id == session, uploads.c.lease == token)
-    conn.execute(statement.values(lease=None, lease_until=None))
+    conn.execute(_RELEASE, {"session": session, "token": token})
 
 
 def delete(conn: Connection, session: str) -> str | None:
     """Delete the session and return its object's key; None when there was none."""
-    return conn.execute(uploads.delete().where(uploads.c.id == session).returning(uploads.c.key)).scalar_one_or_none()
+    # Not one DELETE ... RETURNING: SQLite has that since 3.35, and distributions with Python 3.11 ship 3.34.
+    key: str | None = conn.execute(_LOCK_KEY, {"session": session}).scalar_one_or_none()
+    if key is not None:
+        conn.execute(_DELETE, {"session": session})
+    return key
 
 
 def expired(conn: Connection, now: int, limit: int) -> list[Upload]:
-    """Return sessions that have expired and that nobody is writing to."""
-    unused = or_(uploads.c.lease.is_(None), uploads.c.lease_until <= now)
-    statement = select(uploads).where(uploads.c.expires_at <= now, unused)
-    rows = conn.execute(statement.order_by(uploads.c.expires_at).limit(limit)).mappings()
-    return [Upload(**row) for row in rows]
+    """Return sessions that have expired and that nobody is writing to, the longest expired first."""
+    return [_upload(row) for row in conn.execute(_EXPIRED, {"now": now, "most": limit}).mappings()]
 
 
 def clear_leases(conn: Connection) -> None:
     """Free every session: for whoever knows that no other process can be writing."""
-    conn.execute(uploads.update().where(uploads.c.lease.is_not(None)).values(lease=None, lease_until=None))
+    conn.execute(_CLEAR)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alembic's entry: runs migrations on the connection that `estiva.db.migrate` gives it."""
+"""Alembic's entry: runs migrations on the connection that `estiva.db.migrate` gives it, in its transaction."""
 
 from alembic import context
 
@@ -11,4 +11,5 @@ context.configure(
     render_as_batch=True,  # SQLite changes a table by copying it
     transactional_ddl=True,
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()
