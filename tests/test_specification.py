@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROWS = re.findall(
-    r"^\| ([^|]+) \| ([^|]+) \| `([^`]+)::([^`]+)` \|$", (ROOT / "docs/specification.md").read_text(), re.M
+    r"^\| ([^|]+) \| ([^|]+) \| `([^`]+)::([^`]+)` \|$", (ROOT / "docs/specification.md").read_text(), re.MULTILINE
 )
 
 
