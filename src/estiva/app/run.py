@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from estiva import __version__
+from estiva.app.announce import announce
 from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.app.data_directory import DataDirectory
 from estiva.app.sockets import listen
@@ -59,7 +59,11 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
         for site in sites:
             await site.start()
         sweeping = asyncio.create_task(build_sweeper(settings, adapters).run())
-        _announce(settings, sockets[0].getsockname()[1])
+        announce(settings, sockets[0].getsockname()[1], sys.stdout)
+        if settings.server.open is OpenMode.ANYWHERE:
+            _log.warning(
+                "open_anywhere", meaning="no authentication: anyone who reaches this server may push and delete"
+            )
         await stop.wait()
         sweeping.cancel()
         await _drain(entry, sites, settings.limits.drain_timeout)
@@ -96,12 +100,3 @@ async def _drain(entry: Entry, sites: list[web.SockSite], limit: float) -> None:
             await entry.idle()
     except TimeoutError:
         _log.warning("requests_cut_off", after=limit)
-
-
-def _announce(settings: Settings, port: int) -> None:
-    host = settings.server.host
-    shown = f"[{host}]" if ":" in host else host
-    print(f"Estiva {__version__} listens on http://{shown}:{port} (data in {settings.server.data})", flush=True)  # noqa: T201
-    if settings.server.open is OpenMode.ANYWHERE:
-        _log.warning("open_anywhere", message="no authentication: anyone who reaches this server may push and delete")
-    _log.info("listening", host=host, port=port, version=__version__)
