@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -143,7 +142,7 @@ class SqliteDatabase:
         """Run the query at once, in the event loop's thread."""
         sql = self._statements.get(query)
         if sql is None:
-            sql = self._statements[query] = query.compile(dialects.dialect(paramstyle="qmark"))
+            sql = self._statements[query] = query.compile(self._reading.dialect)
         self._check_open()
         try:
             found: tuple[Any, ...] | None = self._hot.execute(sql, parameters).fetchone()
