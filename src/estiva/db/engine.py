@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 P = ParamSpec("P")
@@ -120,19 +121,8 @@ def upsert(conn: Connection, table: Table, key: Collection[str], values: dict[st
 def _on_conflict(
     dialect: str, table: Table, key: tuple[str, ...], changed: tuple[str, ...], *, lock_only: bool
 ) -> Executable:
-    """Return the statement; both databases have it, SQLAlchemy spells it once for each."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects import sqlite
-
-        return _update_instead(sqlite.insert(table), table, key, changed, lock_only=lock_only)
-    from sqlalchemy.dialects import postgresql
-
-    return _update_instead(postgresql.insert(table), table, key, changed, lock_only=lock_only)
-
-
-def _update_instead(
-    insert: Any, table: Table, key: tuple[str, ...], changed: tuple[str, ...], *, lock_only: bool
-) -> Executable:
+    """Return the statement; both databases have it, SQLAlchemy has a class of it for each."""
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
     new = {name: table.c[name] if lock_only else insert.excluded[name] for name in changed}
     statement: Executable = insert.on_conflict_do_update(
         index_elements=list(key), set_=new, where=false() if lock_only else None

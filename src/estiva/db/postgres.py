@@ -120,6 +120,32 @@ class _Hot:
             self._idle.pop().terminate()
 
 
+class _Door:
+    """Counts who is inside, and lets nobody in any more once it is closed."""
+
+    def __init__(self) -> None:
+        self._inside = 0
+        self._closed = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __enter__(self) -> None:
+        if self._closed:
+            raise DatabaseUnavailable("the database is being closed")
+        self._inside += 1
+        self._empty.clear()
+
+    def __exit__(self, *error: object) -> None:
+        self._inside -= 1
+        if not self._inside:
+            self._empty.set()
+
+    async def close(self) -> None:
+        """Wait until everybody has left."""
+        self._closed = True
+        await self._empty.wait()
+
+
 class PostgresDatabase:
     """A database on a server; see `Database`."""
 
@@ -132,39 +158,46 @@ class PostgresDatabase:
         # Several statements see one state, as on SQLite.
         self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._hot = _Hot(url)
+        self._door = _Door()
         self._statements: dict[HotQuery, str] = {}
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction that may only read."""
-        return await _transact(self._reading, lambda conn: f(conn, *args, **kwargs))
+        return await self._transact(self._reading, lambda conn: f(conn, *args, **kwargs))
 
     async def write(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction, committed as the server is set to: by default, synced."""
-        return await _transact(self._writing, lambda conn: f(conn, *args, **kwargs))
+        return await self._transact(self._writing, lambda conn: f(conn, *args, **kwargs))
 
     async def note(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction whose commit does not wait for the disk."""
-        return await _transact(self._writing, lambda conn: _relaxed(conn, lambda: f(conn, *args, **kwargs)))
+        return await self._transact(self._writing, lambda conn: _relaxed(conn, lambda: f(conn, *args, **kwargs)))
 
     async def row(self, query: HotQuery, *parameters: Value) -> tuple[Any, ...] | None:
         """Run the query on the driver."""
         sql = self._statements.get(query)
         if sql is None:
             sql = self._statements[query] = query.compile(self._engine.dialect)
-        try:
-            return await self._hot.row(sql, parameters)
-        except _DRIVER as error:
-            translate(error)
-            raise
+        with self._door:
+            try:
+                return await self._hot.row(sql, parameters)
+            except _DRIVER as error:
+                translate(error)
+                raise
 
     async def check(self) -> None:
         """Begin and commit a transaction on a server that may be written to."""
         await self.note(_refuse_standby)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Wait for what is under way, then close all connections."""
+        await self._door.close()
         await self._engine.dispose()
         await self._hot.close()
+
+    async def _transact(self, engine: AsyncEngine, call: Callable[[Connection], T]) -> T:
+        with self._door:
+            return await _transact(engine, call)
 
 
 def _relaxed(conn: Connection, call: Callable[[], T]) -> T:

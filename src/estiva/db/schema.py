@@ -83,15 +83,23 @@ manifests = Table(
     Column("review_at", _Time),
     Column("content", LargeBinary, nullable=False),  # last: SQLite need not read it to find what stands before it
     UniqueConstraint("repository_id", "digest"),
-    Index("ix_manifests_repository_id_subject", "repository_id", "subject"),
     sqlite_autoincrement=True,
+)
+# Few have a subject; the digest orders the pages of a list of referrers.
+Index(
+    "ix_manifests_repository_id_subject_digest",
+    manifests.c.repository_id,
+    manifests.c.subject,
+    manifests.c.digest,
+    sqlite_where=manifests.c.subject.is_not(None),
+    postgresql_where=manifests.c.subject.is_not(None),
 )
 
 manifest_references = Table(
     "manifest_references",
     metadata,
     Column("manifest_id", ForeignKey("manifests.id", ondelete="CASCADE"), nullable=False),
-    Column("repository_id", ForeignKey("repositories.id"), nullable=False),
+    Column("repository_id", _Id, nullable=False),  # that of the manifest
     Column("digest", _Word, nullable=False),
     Column("role", Text, nullable=False),
     Column("required", Integer, nullable=False),  # 0 or 1
@@ -103,7 +111,7 @@ manifest_references = Table(
 tags = Table(
     "tags",
     metadata,
-    Column("repository_id", ForeignKey("repositories.id"), nullable=False),
+    Column("repository_id", _Id, nullable=False),
     Column("name", _Word, nullable=False),
     Column("digest", _Word, nullable=False),
     Column("updated_at", _Time, nullable=False),

@@ -14,6 +14,17 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _create_blobs()
+    _create_condemned_objects()
+    _create_repositories()
+    _create_links()
+    _create_manifests()
+    _create_uploads()
+    _create_manifest_references()
+    _create_tags()
+
+
+def _create_blobs() -> None:
     op.create_table(
         "blobs",
         sa.Column("digest", WORD, nullable=False),
@@ -33,6 +44,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("review_at IS NOT NULL"),
         postgresql_where=sa.text("review_at IS NOT NULL"),
     )
+
+
+def _create_condemned_objects() -> None:
     op.create_table(
         "condemned_objects",
         sa.Column("key", WORD, nullable=False),
@@ -41,6 +55,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_condemned_objects_delete_at"), "condemned_objects", ["delete_at"], unique=False)
+
+
+def _create_repositories() -> None:
     op.create_table(
         "repositories",
         sa.Column("id", ID, autoincrement=True, nullable=False),
@@ -50,16 +67,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_repositories_name")),
         sqlite_autoincrement=True,
     )
+
+
+def _create_links() -> None:
     op.create_table(
         "links",
         sa.Column("repository_id", ID, nullable=False),
         sa.Column("digest", WORD, nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("review_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["digest"], ["blobs.digest"], name=op.f("fk_links_digest_blobs")),
         sa.ForeignKeyConstraint(
             ["repository_id"], ["repositories.id"], name=op.f("fk_links_repository_id_repositories")
         ),
+        sa.ForeignKeyConstraint(["digest"], ["blobs.digest"], name=op.f("fk_links_digest_blobs")),
         sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_links")),
         sqlite_with_rowid=False,
     )
@@ -72,6 +92,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("review_at IS NOT NULL"),
         postgresql_where=sa.text("review_at IS NOT NULL"),
     )
+
+
+def _create_manifests() -> None:
     op.create_table(
         "manifests",
         sa.Column("id", ID, autoincrement=True, nullable=False),
@@ -92,7 +115,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("repository_id", "digest", name=op.f("uq_manifests_repository_id_digest")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_manifests_repository_id_subject", "manifests", ["repository_id", "subject"], unique=False)
+    op.create_index(
+        "ix_manifests_repository_id_subject_digest",
+        "manifests",
+        ["repository_id", "subject", "digest"],
+        unique=False,
+        sqlite_where=sa.text("subject IS NOT NULL"),
+        postgresql_where=sa.text("subject IS NOT NULL"),
+    )
     op.create_index(
         "ix_manifests_review_at",
         "manifests",
@@ -101,6 +131,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("review_at IS NOT NULL"),
         postgresql_where=sa.text("review_at IS NOT NULL"),
     )
+
+
+def _create_uploads() -> None:
     op.create_table(
         "uploads",
         sa.Column("id", WORD, nullable=False),
@@ -121,6 +154,9 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_uploads_expires_at"), "uploads", ["expires_at"], unique=False)
+
+
+def _create_manifest_references() -> None:
     op.create_table(
         "manifest_references",
         sa.Column("manifest_id", ID, nullable=False),
@@ -134,15 +170,15 @@ def upgrade() -> None:
             name=op.f("fk_manifest_references_manifest_id_manifests"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["repository_id"], ["repositories.id"], name=op.f("fk_manifest_references_repository_id_repositories")
-        ),
         sa.PrimaryKeyConstraint("manifest_id", "digest", name=op.f("pk_manifest_references")),
         sqlite_with_rowid=False,
     )
     op.create_index(
         "ix_manifest_references_repository_id_digest", "manifest_references", ["repository_id", "digest"], unique=False
     )
+
+
+def _create_tags() -> None:
     op.create_table(
         "tags",
         sa.Column("repository_id", ID, nullable=False),
@@ -153,9 +189,6 @@ def upgrade() -> None:
             ["repository_id", "digest"],
             ["manifests.repository_id", "manifests.digest"],
             name=op.f("fk_tags_repository_id_digest_manifests"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["repository_id"], ["repositories.id"], name=op.f("fk_tags_repository_id_repositories")
         ),
         sa.PrimaryKeyConstraint("repository_id", "name", name=op.f("pk_tags")),
         sqlite_with_rowid=False,
