@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,7 @@ def docker_engine(kind: str, root: Path, mirror: str) -> Iterator[str]:
         with running([*command, *apart, *no_network, f"--registry-mirror=http://{mirror}"], ready="API listen on"):
             yield f"unix://{socket}"
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        discard(root)
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def containerd_engine(root: Path) -> Iterator[Client]:
         with running([program, *apart], ready="successfully booted"):
             yield Client([ctr, "--address", str(socket), "--namespace", "tests"], {"CONTAINERD_SNAPSHOTTER": "native"})
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        discard(root)
 
 
 @contextmanager
@@ -70,7 +71,15 @@ def daemonless(name: str, root: Path) -> Iterator[Client]:
     try:
         yield Client([program, *storage], {"HOME": str(root), "TMPDIR": str(root)})
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        discard(root)
+
+
+def discard(root: Path) -> None:
+    """Remove what an engine left, the file systems first that it still has mounted there."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for place in reversed([place for place in mounted if root in Path(place).parents]):
+        subprocess.run(["umount", "--lazy", place], check=True)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def as_root() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.programs import needed
-from tests.clients.registries import Registry
+from clients.programs import needed
+from clients.registries import Registry
 
 RUN_TIMEOUT = 280
 

@@ -4,7 +4,8 @@
 from pathlib import Path
 
 import pytest
-from tests.clients.registries import serving
+
+from clients.registries import serving
 
 from .suite import run_suite
 
