@@ -61,6 +61,7 @@ image: .venv/runtime  ## build the container image; ARGS are passed on
 
 lock: $(UV)  ## write requirements/ anew from pyproject.toml; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) -o requirements/runtime.txt pyproject.toml
+	$(COMPILE) -o requirements/image.txt -c requirements/runtime.txt --extra postgresql pyproject.toml
 	$(COMPILE) -o requirements/build.txt requirements/build.in
 	$(COMPILE) -o requirements/dev.txt -c requirements/runtime.txt -c requirements/build.txt \
 		--extra postgresql --group dev pyproject.toml requirements/build.in
