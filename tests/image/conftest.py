@@ -2,14 +2,13 @@
 """The image, built by each engine on a base that the tests make themselves."""
 
 import itertools
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from clients.programs import CACHE, PROJECT, Client, missing
 
-from .containers import BASE, ENGINES, Engine
+from .containers import BASE, ENGINES, Engine, clear
 
 _numbers = itertools.count(1)
 
@@ -22,12 +21,14 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if not base.exists():
         missing("there is no root file system with Python: mmdebstrap is not installed")
     root = tmp_path_factory.mktemp(request.param)
-    with ENGINES[request.param](root) as running:
-        running.client("import", base, BASE)
-        settings = {"ESTIVA_IMAGE_BUILDER": running.name, "ESTIVA_IMAGE_BASE": BASE}
-        Client([str(PROJECT / "deploy/build-image")], {**running.client.environment, **settings})()
-        yield running
-    shutil.rmtree(root, ignore_errors=True)
+    try:
+        with ENGINES[request.param](root) as running:
+            running.client("import", base, BASE)
+            settings = {"ESTIVA_IMAGE_BUILDER": running.name, "ESTIVA_IMAGE_BASE": BASE}
+            Client([str(PROJECT / "deploy/build-image")], {**running.client.environment, **settings})()
+            yield running
+    finally:
+        clear(root)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 """Engines that build the image and run it."""
 
 import json
+import re
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -56,14 +58,18 @@ class Engine:
         """Start a container that is there, and wait until it serves."""
         since = datetime.now(UTC).isoformat()
         self.client("start", name)
-        follow = [*self.client.command, "logs", "--follow", f"--since={since}", name]
-        with running(follow, ready=r"http://(localhost:\d+)", environment=self.client.environment) as found:
-            return Registry(found[1])
+        return Registry(self.wait_until_it_logs(name, r"http://(localhost:\d+)", f"--since={since}")[1])
 
     def stop(self, name: str) -> int:
         """Stop a container as `docker stop` does, and return its exit code: 137 when it had to be killed."""
         self.client("stop", name)
         return int(self.client("inspect", "--format={{.State.ExitCode}}", name))
+
+    def wait_until_it_logs(self, name: str, awaited: str, *options: str) -> re.Match[str]:
+        """Wait until a line on either stream of a container matches."""
+        follow = [*self.client.command, "logs", "--follow", *options, name]
+        with running(follow, ready=awaited, environment=self.client.environment) as found:
+            return found
 
     def logs(self, name: str) -> str:
         """Return what a container has written to both streams."""
@@ -135,6 +141,14 @@ def podman(root: Path) -> Iterator[Engine]:
         "TMPDIR": str(root),
     }
     yield Podman(name="podman", client=Client([needed("podman")], environment), insecure=("--tls-verify=false",))
+
+
+def clear(root: Path) -> None:
+    """Remove a directory that an engine has used, with what the engine has left mounted below it."""
+    mounted = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for mount in sorted((path for path in mounted if Path(path).is_relative_to(root)), reverse=True):
+        Client(["umount"])(mount)
+    shutil.rmtree(root)
 
 
 ENGINES = {"docker": docker, "podman": podman}
