@@ -10,12 +10,12 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.clients.programs import needed
 
 from harness.client import connect
 from harness.content import Image, blob
 from harness.process import serving
 from harness.syscalls import SENDS, SYNCS, WRITES, stop_and_read, wrapper
+from tests.clients.programs import needed
 
 from .uploads import WITH_SESSION, Piece, in_one_request, open_session
 

@@ -30,11 +30,14 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def run(
-    *arguments: str | Path, settings: Mapping[str, str] | None = None, directory: Path | None = None
+    *arguments: str | Path,
+    settings: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    wrapper: Sequence[str | Path] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run a command that is expected to end by itself, and return what it said."""
     return subprocess.run(
-        command(*arguments),
+        [*map(str, wrapper), *command(*arguments)],
         env=environment(settings),
         cwd=directory,
         capture_output=True,
@@ -47,7 +50,8 @@ def run(
 class ServerProcess:
     """A server, the leader of a process group; `settings` are variables of its environment.
 
-    The port is chosen anew at each start. `wrapper` is a command to run the server under, such as strace.
+    The port is chosen anew at each start. `wrapper` is a command to run the server under, such as strace. Logs are
+    kept beside the data, unless `logs` names another directory.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ServerProcess:
         *,
         arguments: Sequence[str | Path] = (),
         wrapper: Sequence[str | Path] = (),
+        logs: Path | None = None,
     ) -> None:
         self.data = data
         self.settings = dict(settings or {})
@@ -64,7 +69,7 @@ class ServerProcess:
         self._arguments = arguments
         self._wrapper = wrapper
         self._process: subprocess.Popen[bytes] | None = None
-        self._logs = data.with_name(f"{data.name}.logs")
+        self._logs = logs or data.with_name(f"{data.name}.logs")
         self._logs.mkdir(exist_ok=True)
         self._starts = 0
 
@@ -158,9 +163,10 @@ async def serving(
     *,
     arguments: Sequence[str | Path] = (),
     wrapper: Sequence[str | Path] = (),
+    logs: Path | None = None,
 ) -> AsyncIterator[ServerProcess]:
     """Run a server until the block ends; killed then unless it has ended by itself."""
-    server = ServerProcess(data, settings, arguments=arguments, wrapper=wrapper)
+    server = ServerProcess(data, settings, arguments=arguments, wrapper=wrapper, logs=logs)
     try:
         await server.start()
         yield server

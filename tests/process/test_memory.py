@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Invariant 13: memory and threads are bounded, whatever is sent and however slowly.
+
+The bounds are generous: they tell a server that streams from one that gathers.
+"""
+
+import asyncio
+import hashlib
+from contextlib import AsyncExitStack
+
+import pytest
+
+from harness.client import connect
+from harness.content import blob, digest
+from harness.raw import wire
+
+HEAD = "Host: registry.test\r\n"
+KIB = 1024  # bytes in the unit of /proc
+LARGE = 512 * KIB * KIB  # bytes
+CHUNK = bytes(range(256)) * 1024
+IDLE = 1000  # connections
+
+
+@pytest.fixture
+def settings():
+    return {"ESTIVA_LIMITS_STALL_TIMEOUT": "1h", "ESTIVA_LIMITS_HEAD_TIMEOUT": "1h"}
+
+
+@pytest.fixture
+async def client(server):
+    async for connected in connect(server.base):
+        yield connected
+
+
+@pytest.fixture
+def grown(status):
+    """How much memory of its own the server has taken since the test began, in KiB."""
+    before = status("RssAnon")
+    return lambda: status("RssAnon") - before
+
+
+async def large_body():
+    for _ in range(LARGE // len(CHUNK)):
+        yield CHUNK
+
+
+async def test_a_large_blob_passes_through_in_both_directions(server, client, grown):
+    expected = hashlib.sha256(CHUNK * (LARGE // len(CHUNK))).hexdigest()
+    location = await client.begin("a")
+    answer = await client.put(f"{location}?digest=sha256:{expected}", data=large_body())
+    assert answer.status == 201, answer
+    assert grown() < 64 * KIB
+    pulled = hashlib.sha256()
+    async with client._session.get(f"{server.base}/v2/a/blobs/sha256:{expected}") as response:
+        async for piece in response.content.iter_any():
+            pulled.update(piece)
+    assert pulled.hexdigest() == expected
+    assert grown() < 64 * KIB
+
+
+async def test_clients_that_do_not_read_their_download_cost_little(server, client, grown):
+    content = CHUNK * 128
+    location = await client.begin("a")
+    for start in range(0, len(content), 512 * KIB):
+        assert (await client.patch(location, data=content[start : start + 512 * KIB])).status == 202
+    assert (await client.put(f"{location}?digest={digest(content)}")).status == 201
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(wire(server.port)) for _ in range(100)]
+        for reader in readers:
+            await reader.send(f"GET /v2/a/blobs/{digest(content)} HTTP/1.1\r\n{HEAD}\r\n")
+            assert (await reader.read(4096)).startswith(b"HTTP/1.1 200")
+        assert grown() < 64 * KIB
+
+
+async def test_idle_connections_cost_little_and_no_thread(server, client, grown, status):
+    await client.push_blob("a", blob())
+    threads = status("Threads")
+    async with AsyncExitStack() as stack:
+        idle = [await stack.enter_async_context(wire(server.port)) for _ in range(IDLE)]
+        for number, connection in enumerate(idle):
+            await connection.send((f"GET /v2/ HTTP/1.1\r\n{HEAD}\r\n", f"GET /v2/ HTTP/1.1\r\n{HEAD}X-")[number % 2])
+        assert all([(await connection.answer()).status == 200 for connection in idle[::2]])
+        content = blob()
+        await client.push_blob("b", content)
+        assert (await client.get(f"/v2/b/blobs/{digest(content)}")).body == content
+        assert grown() < 100 * KIB
+        assert status("Threads") <= threads + 8
+
+
+async def test_slow_uploads_hold_sockets_and_no_threads(server, client, grown, status):
+    await client.push_blob("a", blob())
+    threads = status("Threads")
+    async with AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(wire(server.port)) for _ in range(300)]
+        for connection in slow:
+            location = await client.begin("a")
+            await connection.send(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n")
+            await connection.send("Expect: 100-continue\r\n\r\n")
+        assert all([(await connection.answer()).status == 100 for connection in slow])
+        await asyncio.gather(*(connection.send(bytes(999)) for connection in slow))
+        content = blob()
+        await client.push_blob("b", content)
+        assert (await client.get(f"/v2/b/blobs/{digest(content)}")).body == content
+        assert status("Threads") <= threads + 8
+        assert grown() < 64 * KIB
+        await asyncio.gather(*(connection.send(bytes(1)) for connection in slow))
+        assert all([(await connection.answer()).status == 202 for connection in slow])
+
+
+async def test_a_manifest_that_is_too_large_is_not_gathered(client, grown):
+    await client.begin("a")
+    for _ in range(3):
+        answer = await client.put("/v2/a/manifests/v1", data=large_body())
+        assert answer.status == 413
+    assert grown() < 64 * KIB
