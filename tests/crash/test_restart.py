@@ -52,7 +52,6 @@ async def test_a_server_that_is_killed_while_it_starts_can_be_started_again(serv
         assert (await client.get("/v2/a/manifests/v1")).body == image.manifest
 
 
-@pytest.mark.xfail(reason="the lease of a dead server's request holds for half a minute")
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 async def test_an_upload_in_motion_at_the_crash_can_be_resumed_at_once(server, method):
     """The lease of the request that died with the server must not keep its client waiting."""

@@ -43,6 +43,9 @@ MALFORMED = [
 ]
 
 
+ACCESS = re.compile(r'\{"timestamp":|\d{4}-\d\d-\d\dT')
+
+
 async def ask(server, request):
     async with wire(server.port) as connection:
         await connection.send(request)
@@ -69,11 +72,10 @@ async def access_lines(server, count):
 
 
 def after_announcement(server):
-    return [line for line in server.output.splitlines() if not is_announcement(line)]
-
-
-def is_announcement(line):
-    return "http://localhost" in line
+    """The lines that begin as lines of the access log do, and whatever stands between them."""
+    lines = server.output.splitlines()
+    first = next((number for number, line in enumerate(lines) if ACCESS.match(line)), len(lines))
+    return lines[first:]
 
 
 class TestJson:
