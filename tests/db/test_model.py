@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settling and condemning against a model that looks at everything each time."""
 
+import itertools
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -14,13 +15,15 @@ from estiva.db.blobs import Blob
 from estiva.db.condemn import condemn_blob, condemn_link, condemn_manifest
 
 TERM = 10
-BLOBS = [digest(f"b{number}") for number in range(3)]
-MANIFESTS = [digest(f"m{number}") for number in range(5)]
+BLOBS = [digest(f"b{number}") for number in range(2)]
+MANIFESTS = [digest(f"m{number}") for number in range(3)]
 TAGS = ["x", "y"]
 REPOSITORIES = [1, 2]
 
-repositories = st.sampled_from(REPOSITORIES)
-ages = st.integers(0, TERM)
+repositories = st.sampled_from([1, 1, 1, 2])  # one is enough for most things
+numbers = st.sampled_from([2, 1, 0])
+tagging = st.sampled_from([None, None, None, *TAGS])
+ages = st.sampled_from([TERM, 1])
 
 
 @dataclass
@@ -37,6 +40,9 @@ class Shelf:
     def is_referenced(self, wanted):
         made = self.manifests[wanted]
         return wanted in {*self.tags.values(), *self.needed()} or made["subject"] in self.manifests
+
+    def reviewed(self):
+        return sorted(wanted for wanted, made in self.manifests.items() if made["review"])
 
     def settle(self, at):
         """Look at everything; a review that stands keeps its time."""
@@ -57,6 +63,7 @@ class Registry(RuleBasedStateMachine):
         self.now = 1000
         self.shelves = {number: Shelf() for number in REPOSITORIES}
         self.blobs = {}
+        self.keys = itertools.count()
         self.engine = create_engine("sqlite://")
         event.listen(self.engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
         self.conn = self.engine.connect()
@@ -79,13 +86,9 @@ class Registry(RuleBasedStateMachine):
             shown = any(wanted in shelf.links for shelf in self.shelves.values())
             self.blobs[wanted] = None if shown else review or self.at
 
-    @rule(age=ages)
-    def time_passes(self, age):
-        self.now += age
-
     @rule(r=repositories, wanted=st.sampled_from(BLOBS))
     def a_blob_arrives(self, r, wanted):
-        blobs.insert(self.conn, Blob(digest=wanted, size=1, key=f"{wanted}/{self.now}", created_at=1, review_at=None))
+        blobs.insert(self.conn, Blob(digest=wanted, size=1, key=f"{next(self.keys)}", created_at=1, review_at=None))
         links.insert(self.conn, r, wanted, self.now)
         reviews.settle(self.conn, r, [wanted], self.at)
         reviews.settle_blob(self.conn, wanted, self.at)
@@ -93,12 +96,18 @@ class Registry(RuleBasedStateMachine):
         self.blobs.setdefault(wanted, None)
         self.settle()
 
-    @rule(r=repositories, number=st.integers(0, len(MANIFESTS) - 1), tag=st.sampled_from([None, *TAGS]), data=st.data())
+    @rule(
+        r=repositories,
+        number=st.integers(0, len(MANIFESTS) - 1),
+        tag=st.sampled_from([None, None, *TAGS]),
+        data=st.data(),
+    )
     def a_manifest_is_pushed(self, r, number, tag, data):
         shelf, wanted = self.shelves[r], MANIFESTS[number]
+        here = [one for one in MANIFESTS[:number] if one in shelf.manifests]
         made = shelf.manifests.get(wanted) or {
             "needs": data.draw(st.sets(st.sampled_from([*BLOBS, *MANIFESTS[:number]]), max_size=3)),
-            "subject": data.draw(st.sampled_from([None, *MANIFESTS[:number]])),
+            "subject": data.draw(st.sampled_from([*here, *here, *MANIFESTS[:number], None])),
             "review": None,
         }
         manifest_id = manifests.insert(self.conn, new_manifest(r, wanted, subject=made["subject"]))
@@ -134,25 +143,31 @@ class Registry(RuleBasedStateMachine):
             reviews.settle_referrers(self.conn, r, wanted, self.at)
         self.settle()
 
-    @rule(r=repositories, wanted=st.sampled_from(BLOBS))
-    def a_link_is_condemned(self, r, wanted):
+    @rule(r=repositories, wanted=st.sampled_from(BLOBS), age=ages)
+    def a_link_is_condemned(self, r, wanted, age):
+        self.now += age
         review = self.shelves[r].links.get(wanted)
         due = review is not None and review <= self.now
         assert condemn_link(self.conn, r, wanted, self.now, self.at) == due
         self.shelves[r].links = {one: at for one, at in self.shelves[r].links.items() if not (due and one == wanted)}
         self.settle()
 
-    @rule(r=repositories, wanted=st.sampled_from(MANIFESTS))
-    def a_manifest_is_condemned(self, r, wanted):
+    @precondition(lambda self: any(shelf.reviewed() for shelf in self.shelves.values()))
+    @rule(r=repositories, age=ages, data=st.data())
+    def a_manifest_is_condemned(self, r, age, data):
+        self.now += age
         shelf = self.shelves[r]
+        # Mostly one that may go: of those that may not, there are enough.
+        wanted = data.draw(st.sampled_from([*shelf.reviewed(), *shelf.reviewed(), *MANIFESTS[:1]]))
         review = shelf.manifests.get(wanted, {"review": None})["review"]
         due = review is not None and review <= self.now
         assert condemn_manifest(self.conn, r, wanted, self.now, self.at) == due
         shelf.manifests = {one: made for one, made in shelf.manifests.items() if not (due and one == wanted)}
         self.settle()
 
-    @rule(wanted=st.sampled_from(BLOBS))
-    def a_blob_is_condemned(self, wanted):
+    @rule(wanted=st.sampled_from(BLOBS), age=ages)
+    def a_blob_is_condemned(self, wanted, age):
+        self.now += age
         review = self.blobs.get(wanted)
         due = review is not None and review <= self.now
         assert condemn_blob(self.conn, wanted, self.now, self.at) == due
@@ -173,4 +188,4 @@ class Registry(RuleBasedStateMachine):
 
 
 TestRegistry = Registry.TestCase
-TestRegistry.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRegistry.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
