@@ -151,7 +151,6 @@ async def test_a_deletion_is_synced_before_the_client_hears_202(place, what):
     assert record.committed()
 
 
-@pytest.mark.xfail(reason="the parent of a new data directory is not synced")
 async def test_the_data_directory_has_a_durable_name_before_anything_is_acknowledged(place):
     async def use(client):
         await client.push_blob("a", blob())

@@ -75,7 +75,6 @@ async def test_an_upload_under_way_is_finished_and_kept(server, number):
         assert (await again.get(f"/v2/a/blobs/{digest(content)}")).body == content
 
 
-@pytest.mark.xfail(reason="whether the connection closes is decided when the request begins")
 async def test_the_last_answer_on_a_connection_says_so(server, number):
     """A client that hears `Connection: close` does not send its next request into the void."""
     content = blob(500_000)

@@ -42,7 +42,7 @@ class DataDirectory:
 
     def __enter__(self) -> Self:
         try:
-            self.blobs.mkdir(parents=True, exist_ok=True)
+            _make(self.blobs)
         except OSError as error:
             raise _unusable(self._path, error) from error
         with self._held:
@@ -73,6 +73,19 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.close()
+
+
+def _make(directory: Path) -> None:
+    """Make the directory and those above it, each under a name that survives a power cut."""
+    if directory.is_dir():
+        return
+    _make(directory.parent)
+    directory.mkdir(exist_ok=True)
+    descriptor = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _unusable(path: Path, error: OSError) -> DataDirectoryUnusable:

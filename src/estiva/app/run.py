@@ -91,7 +91,7 @@ async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor
 
 async def _drain(entry: Entry, sites: list[web.SockSite], limit: float) -> None:
     """Take no new connections, and let the requests under way finish."""
-    entry.stopping = True
+    entry.stopping.set()
     _log.info("stopping", limit=limit)
     for site in sites:
         await site.stop()

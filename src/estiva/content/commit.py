@@ -21,19 +21,51 @@ def open_session(conn: Connection, repository_id: int, session: str, token: str,
     return upload
 
 
-def commit_upload(conn: Connection, upload: Upload, token: str, digest: str, moment: Moment) -> None:
-    """Turn the session into a blob that shows in its repository.
+def commit_new(conn: Connection, upload: Upload, token: str, digest: str, moment: Moment) -> str | None:
+    """Turn the session into a blob that shows in its repository, and return None.
 
-    Bytes that the registry has already under this digest stay, and those of the session are condemned. Raises
-    UploadOutOfOrder when the lease was lost.
+    When the registry has a blob of this digest already, change nothing and return the key of its bytes: whoever hears
+    of success counts on them, so they are looked at first. Raises UploadOutOfOrder when the lease was lost.
     """
-    if not uploads.renew(conn, upload.id, token, moment.now + DURATION):
-        raise UploadOutOfOrder("another client has taken over this upload", offset=upload.size)
+    _keep_lease(conn, upload, token, moment)
     links.lock(conn, upload.repository_id, [digest])
     blob = Blob(digest=digest, size=upload.size, key=upload.key, created_at=moment.now, review_at=None)
     if not blobs.insert(conn, blob):
-        blobs.lock(conn, digest)
-        condemned.insert(conn, upload.key, moment.now)
+        known = blobs.lock(conn, digest)
+        assert known is not None  # an insert that finds the digest locks its row
+        return known.key
+    _close(conn, upload, digest, moment)
+    return None
+
+
+def commit_known(
+    conn: Connection, upload: Upload, token: str, digest: str, moment: Moment, *, damaged: str | None
+) -> None:
+    """Close the session of a blob that the registry had already; its own bytes are condemned.
+
+    If the registry's are those under the key `damaged`, they are, and those of the session take their place. Raises
+    UploadOutOfOrder when the lease was lost.
+    """
+    _keep_lease(conn, upload, token, moment)
+    links.lock(conn, upload.repository_id, [digest])
+    blob = Blob(digest=digest, size=upload.size, key=upload.key, created_at=moment.now, review_at=None)
+    if not blobs.insert(conn, blob):  # else: condemned since it was found
+        known = blobs.lock(conn, digest)
+        assert known is not None
+        if known.key == damaged:
+            blobs.replace_key(conn, digest, upload.key)
+            condemned.insert(conn, damaged, moment.delete_at)
+        else:
+            condemned.insert(conn, upload.key, moment.now)
+    _close(conn, upload, digest, moment)
+
+
+def _keep_lease(conn: Connection, upload: Upload, token: str, moment: Moment) -> None:
+    if not uploads.renew(conn, upload.id, token, moment.now + DURATION):
+        raise UploadOutOfOrder("another client has taken over this upload", offset=upload.size)
+
+
+def _close(conn: Connection, upload: Upload, digest: str, moment: Moment) -> None:
     show_blob(conn, upload.repository_id, digest, moment)
     uploads.delete(conn, upload.id)
 

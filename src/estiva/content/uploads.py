@@ -17,8 +17,8 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from estiva.blobstore import BlobStore, ObjectBusy, new_key
-from estiva.content.commit import commit_upload, drop_session, open_session
+from estiva.blobstore import BlobStore, ObjectBusy, ObjectMissing, new_key
+from estiva.content.commit import commit_known, commit_new, drop_session, open_session
 from estiva.content.lease import Lease
 from estiva.content.receiving import Arriving, Receiver, RunningDigest
 from estiva.content.terms import Terms
@@ -190,8 +190,22 @@ class Uploads:
                 detail={"digest": str(digest), "received": f"{digest.algorithm}:{encoded}"},
             )
         await self._store.finish(held.upload.key, held.upload.size)
-        await self._db.write(commit_upload, held.upload, held.lease.token, str(digest), self._terms.moment())
+        token, moment = held.lease.token, self._terms.moment()
+        known = await self._db.write(commit_new, held.upload, token, str(digest), moment)
+        if known is not None:
+            damaged = None if await self._is_whole(known, held.upload.size) else known
+            await self._db.write(commit_known, held.upload, token, str(digest), moment, damaged=damaged)
         held.lease.freed = True
+
+    async def _is_whole(self, key: str, size: int) -> bool:
+        try:
+            reader = await self._store.reader(key)
+        except ObjectMissing:
+            return False
+        try:
+            return reader.size >= size
+        finally:
+            reader.close()
 
     async def _digest_of(self, held: _Held, algorithm: Algorithm) -> str:
         upload, running = held.upload, held.running

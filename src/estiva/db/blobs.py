@@ -19,6 +19,7 @@ LINKED = HotQuery(
 
 _GET = select(blobs).where(blobs.c.digest == bindparam("wanted"))
 _LOCK = _GET.with_for_update()
+_REPLACE = blobs.update().where(blobs.c.digest == bindparam("wanted")).values(key=bindparam("other"))
 _DELETE = blobs.delete().where(blobs.c.digest == bindparam("wanted"))
 
 
@@ -50,6 +51,11 @@ def lock(conn: Connection, digest: str) -> Blob | None:
 def insert(conn: Connection, blob: Blob) -> bool:
     """Insert the blob; False when its digest is there already, whose row is locked then."""
     return insert_or_lock(conn, blobs, ("digest",), asdict(blob))
+
+
+def replace_key(conn: Connection, digest: str, key: str) -> None:
+    """Let the blob's bytes be those under another key."""
+    conn.execute(_REPLACE, {"wanted": digest, "other": key})
 
 
 def delete(conn: Connection, digest: str) -> None:

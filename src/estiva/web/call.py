@@ -19,14 +19,14 @@ class Call:
     """A request, its id, and the address of whoever sent it.
 
     `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and `received` count the
-    bytes of bodies. `last` says that the
-    connection closes after the answer. `upload_path` is the session's own path where the request goes to one.
+    bytes of bodies. `stopping` is set while the server stops: then each connection closes after its answer.
+    `upload_path` is the session's own path where the request goes to one.
     """
 
     request: BaseRequest
     id: str
     client: str
-    last: bool = False
+    stopping: asyncio.Event
     endpoint: str = "unknown"
     repository: str = ""
     reference: str = ""
@@ -65,7 +65,7 @@ class Call:
     async def begin(self, response: StreamResponse) -> AbstractStreamWriter:
         """Send the answer's head. Raises ConnectionResetError when the client is gone."""
         responses.dress(response, self.id, self.path)
-        if self.last or (self.expects_continue and not self.body_begun):
+        if self.stopping.is_set() or (self.expects_continue and not self.body_begun):
             response.force_close()
         writer = await response.prepare(self.request)
         if writer is None:

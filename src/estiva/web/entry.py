@@ -59,7 +59,7 @@ class Entry:
         self._idle = asyncio.Event()
         self._idle.set()
         self._under_way = 0
-        self.stopping = False
+        self.stopping = asyncio.Event()
 
     async def idle(self) -> None:
         """Wait until no request is under way."""
@@ -83,7 +83,7 @@ class Entry:
         self._idle.clear()
         self._metrics.in_flight(self._under_way)
         client = self._addresses.address(request.remote, request.headers)
-        return Call(request=request, id=new_request_id(), client=client, last=self.stopping)
+        return Call(request=request, id=new_request_id(), client=client, stopping=self.stopping)
 
     def _end(self) -> None:
         self._under_way -= 1
