@@ -12,11 +12,15 @@ from estiva.errors import UploadOutOfOrder, UploadUnknown
 
 
 def open_session(conn: Connection, repository_id: int, session: str, token: str, now: int) -> Upload:
-    """Return the session with its lease taken. Raises UploadUnknown, or UploadOutOfOrder while somebody else has it."""
+    """Return the session with its lease taken. Raises UploadUnknown, or UploadOutOfOrder while somebody else has it.
+
+    Lock, then look (invariant 5): read before, the row could be that of a moment when another request still had it.
+    """
+    leased = uploads.lease(conn, session, token, now, now + DURATION)
     upload = uploads.get(conn, repository_id, session)
     if upload is None or upload.expires_at <= now:
         raise UploadUnknown("this upload is unknown: finished, cancelled or expired; begin a new one")
-    if not uploads.lease(conn, session, token, now, now + DURATION):
+    if not leased:
         raise UploadOutOfOrder("another client is writing to this upload", offset=upload.size)
     return upload
 
