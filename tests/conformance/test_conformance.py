@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The official OCI conformance suite finds no fault, and nothing that it skips."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from clients.registries import serving
+from harness.postgres import postgres_server
 
-from .suite import run_suite
+from .suite import Report, run_suite
 
 pytestmark = pytest.mark.clients
 INCOMPLETE_TAKEN = {"ESTIVA_CONTENT_MISSING_BLOBS": "accept", "ESTIVA_CONTENT_MISSING_MANIFESTS": "accept"}
@@ -21,23 +24,49 @@ def places(tmp_path: Path) -> tuple[Path, Path]:
     return both
 
 
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of an empty database of a PostgreSQL server."""
+    with TemporaryDirectory() as base, postgres_server(Path(base)) as server:
+        yield server.new_database()
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Report], None]:
+    """Prints the figures of a run, whether it passes or not."""
+
+    def tell(run: str, report: Report) -> None:
+        with capsys.disabled():
+            print(f"\nOCI conformance, {run}: {report}")
+
+    return tell
+
+
 def test_the_suite_passes_whole_where_manifests_may_refer_to_what_is_missing(
-    places: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    places: tuple[Path, Path], told: Callable[[str, Report], None]
 ) -> None:
     data, results = places
     with serving(data, INCOMPLETE_TAKEN) as registry:
         report = run_suite(registry, results, sparse=True)
-    with capsys.disabled():
-        print(f"\nOCI conformance, sparse manifests included: {report}")
+    told("sparse manifests included", report)
     assert report.clean, report
 
 
 def test_the_suite_passes_whole_with_the_defaults(
-    places: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    places: tuple[Path, Path], told: Callable[[str, Report], None]
 ) -> None:
     data, results = places
     with serving(data) as registry:
         report = run_suite(registry, results, sparse=False)
-    with capsys.disabled():
-        print(f"\nOCI conformance, with the defaults: {report}")
+    told("with the defaults", report)
+    assert report.clean, report
+
+
+def test_the_suite_passes_whole_on_postgresql(
+    places: tuple[Path, Path], told: Callable[[str, Report], None], database: str
+) -> None:
+    data, results = places
+    with serving(data, {"ESTIVA_DATABASE": database} | INCOMPLETE_TAKEN) as registry:
+        report = run_suite(registry, results, sparse=True)
+    told("on PostgreSQL", report)
     assert report.clean, report
