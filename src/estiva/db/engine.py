@@ -18,6 +18,8 @@ from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindpa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
+from estiva.errors import DatabaseUnusable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -76,8 +78,13 @@ async def open_database(location: str | Path) -> Database:
     Raises DatabaseUnusable.
     """
     if str(location).startswith(("postgresql://", "postgres://")):
-        from estiva.db.postgres import open_postgres
-
+        try:
+            from estiva.db.postgres import open_postgres
+        except ImportError as error:
+            raise DatabaseUnusable(
+                f"PostgreSQL needs the package {error.name}, which is not installed",
+                hint="install it with: pip install 'estiva[postgresql]'",
+            ) from error
         return await open_postgres(str(location))
     from estiva.db.sqlite import open_sqlite
 

@@ -78,10 +78,17 @@ def translate(error: BaseException) -> None:
 
 
 async def _connect(url: str, command_timeout: float | None = COMMAND_TIMEOUT) -> asyncpg.Connection:
-    # Statements stay prepared for as long as the connection lives: they are few.
-    connection = await asyncpg.connect(
-        url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, max_cached_statement_lifetime=0
-    )
+    try:
+        # Statements stay prepared for as long as the connection lives: they are few.
+        connection = await asyncpg.connect(
+            url, timeout=CONNECT_TIMEOUT, command_timeout=command_timeout, max_cached_statement_lifetime=0
+        )
+    except ValueError:
+        # Without its cause, which may quote the URL, and with it the password.
+        raise DatabaseUnusable(
+            "the URL of the database is malformed",
+            hint="write postgresql://user:password@host/name; special characters of the password as %XX",
+        ) from None
     await connection.execute(SESSION)
     return connection
 
@@ -221,7 +228,7 @@ async def _transact(engine: AsyncEngine, call: Callable[[Connection], T]) -> T:
             if attempt >= (CONFLICT_ATTEMPTS if conflict else LOST_ATTEMPTS if _is_lost(error) else 0):
                 translate(error)
                 raise
-        await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads, keeps no secret
+        await asyncio.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 6)))  # noqa: S311 - spreads, keeps no secret
 
 
 async def _once(engine: AsyncEngine, call: Callable[[Connection], T]) -> T:
@@ -245,12 +252,6 @@ async def open_postgres(url: str, revisions: Revisions = CURRENT) -> PostgresDat
     try:
         async with engine.begin() as conn:
             await conn.run_sync(_migrate, revisions)
-    except asyncpg.ClientConfigurationError as error:
-        # Its message may quote the URL, and with it the password.
-        raise DatabaseUnusable(
-            "the URL of the database is malformed",
-            hint="write postgresql://user:password@host/name; special characters of the password as %XX",
-        ) from error
     except _DRIVER as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise DatabaseUnusable(
