@@ -43,7 +43,6 @@ class Tally:
     acknowledged: int = 0
     resumed: int = 0
     registers: int = 0
-    swept: int = 0
 
 
 @dataclass

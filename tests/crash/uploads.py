@@ -113,24 +113,20 @@ async def in_one_request(client: Client, repository: str, piece: Piece) -> Answe
     return await client.post(f"/v2/{repository}/blobs/uploads/?digest={piece.digest}", data=body(piece.content))
 
 
-async def resume(client: Client, session: Session) -> Answer | None:
-    """Go on with an upload after a crash, from where the server says it stands; None while it says 416."""
+async def where(client: Client, session: Session) -> int | None:
+    """Ask where an upload stands after a crash: what was acknowledged must be there. None when it is over."""
     status = await client.get(session.location)
     if status.status == 404:
-        return status
+        return None
     assert status.status == 204, status
     shown = int(status.headers["Range"].removeprefix("0-"))
     assert max(0, session.acknowledged - 1) <= shown <= max(0, session.sent - 1), (session, status)
-    # `0-0` is an upload without bytes, or with one: a chunk at 0 tells which.
-    starts = [shown + 1] if shown else [0, 1]
-    for start in starts:
-        answer = await _go_on(client, session, start)
-        if answer.status != 416:
-            return answer
-    return None
+    # `0-0` is an upload without bytes, or with one.
+    return shown + 1 if shown else min(1, session.acknowledged)
 
 
-async def _go_on(client: Client, session: Session, start: int) -> Answer:
+async def go_on(client: Client, session: Session, start: int) -> Answer:
+    """Send what is missing, and close the upload."""
     rest = session.piece.content[start:]
     headers = {"Content-Range": f"{start}-{start + len(rest) - 1}"} if rest else {}
     return await client.put(session.closing, data=body(rest), headers=headers)
