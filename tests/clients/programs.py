@@ -130,10 +130,11 @@ def running(
 ) -> Iterator[re.Match[str]]:
     """Run a program for as long as the block lasts; the value is the match of `ready` in what it printed.
 
-    It is stopped by SIGTERM to its own process id; one that does not stop is killed, and that is an error.
+    It is stopped by SIGTERM to its own process id; one that does not stop is killed, and that is an error. The kernel
+    sends the same signal when the tests are killed, so that no engine is left behind.
     """
     process = subprocess.Popen(
-        [str(part) for part in command],
+        [needed("setpriv"), "--pdeathsig=TERM", "--", *map(str, command)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
