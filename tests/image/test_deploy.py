@@ -55,6 +55,15 @@ def test_compose_reads_the_compose_file() -> None:
     assert Client([needed("buildx")])("bake", "--print", "--file", DEPLOY / "compose.yaml")
 
 
+def test_the_kubernetes_objects_are_sound_yaml(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates/estiva.yaml").write_text((DEPLOY / "kubernetes.yaml").read_text())
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: estiva, version: 0.1.0}")
+    rendered = Client([needed("helm")])("template", tmp_path)
+    kinds = re.findall(r"^kind: (\w+)", rendered, flags=re.MULTILINE)
+    assert kinds == ["PersistentVolumeClaim", "Service", "Deployment"]
+
+
 def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "estiva.service"
     unit.write_text((DEPLOY / "estiva.service").read_text().replace("/opt/estiva/bin/estiva", "/bin/true"))
