@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
+from estiva.config import Settings
 from harness.client import Client, connect
 from harness.postgres import PostgresServer, postgres_server
 from harness.server import Registry, serve
-
-from estiva.config import Settings
 
 
 @pytest.fixture
