@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions of repositories, blobs, links, manifests, references and tags, on both databases."""
 
+from dataclasses import replace
+
 import pytest
 
 from db.rows import LATER, NOW, A, B, C, D, E, digest, make_blob, make_manifest, make_repository, new_manifest, to
@@ -69,6 +71,12 @@ class TestBlobs:
         assert not await database.write(blobs.insert, second)
         assert await database.read(blobs.get, A) == first
         assert await database.write(blobs.lock, A) == first
+
+    async def test_a_blob_may_get_other_bytes(self, database):
+        first = Blob(digest=A, size=1, key="00/1", created_at=NOW, review_at=LATER)
+        await database.write(blobs.insert, first)
+        await database.write(blobs.replace_key, A, "00/2")
+        assert await database.read(blobs.get, A) == replace(first, key="00/2")
 
     async def test_a_deleted_blob_is_gone(self, database):
         await database.write(blobs.insert, Blob(digest=A, size=1, key="00/1", created_at=NOW, review_at=None))

@@ -3,6 +3,7 @@
 
 import asyncio
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from sqlalchemy import Engine, event
 from db.rows import make_repository
 from estiva.db import repositories
 from estiva.db.engine import open_database
+from estiva.db.sqlite import connect
 from estiva.db.writer import BATCH
-from estiva.errors import BlobUnknown, StorageFull
+from estiva.errors import BlobUnknown, DatabaseUnavailable, StorageFull
 
 
 @pytest.fixture
@@ -132,6 +134,27 @@ def fill_the_disk(conn):
 
 def forget(conn, name):
     return conn.exec_driver_sql("DELETE FROM repositories WHERE name = ?", (name,)).rowcount
+
+
+async def test_callers_wait_for_another_program_together(sqlite, sqlite_location, gate):
+    waits = []
+
+    def impatient(conn):
+        conn.exec_driver_sql("PRAGMA busy_timeout = 1")
+
+    def count(conn):
+        waits.append(conn)
+
+    event.listen(sqlite._writer._synced.engine, "begin", count)
+    await gate(sqlite.write(impatient))
+    waits.clear()
+    with closing(connect(Path(sqlite_location))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        reached = [asyncio.ensure_future(sqlite.write(make_repository, f"r{n}")) for n in range(50)]
+        answers = await asyncio.gather(*reached, return_exceptions=True)
+        other.execute("ROLLBACK")
+    assert {type(answer) for answer in answers} == {DatabaseUnavailable}
+    assert len(waits) < len(answers)
 
 
 async def test_a_caller_that_is_cancelled_before_its_turn_is_passed_over(sqlite, gate):

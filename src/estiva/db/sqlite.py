@@ -39,6 +39,8 @@ PRAGMAS = (
     "busy_timeout = 10000",
     # KiB per connection, seven of them at most: the inner pages of every index of a million manifests.
     "cache_size = -16384",
+    # Bytes. Mapping the file saves a few microseconds per look-up, but then a bad sector is not an error, it is SIGBUS.
+    "mmap_size = 0",
     # Never in files: a full disk must not keep anybody from deleting, and savepoints and sorts are small.
     "temp_store = MEMORY",
     # Pages of 4 KiB. Four times the default: each checkpoint syncs twice, while everybody who writes waits.
@@ -106,7 +108,8 @@ class SqliteDatabase:
         self._readers = ThreadPoolExecutor(READERS, "estiva-sqlite-reader")
         self._own = threading.local()
         self._opened: list[Connection] = []
-        self._hot = connect(path, "query_only = ON")
+        # It waits in the event loop's thread, so not for long; readers hardly ever wait at all (sqlite.org, "WAL").
+        self._hot = connect(path, "query_only = ON", "busy_timeout = 100")
         self._statements: dict[HotQuery, str] = {}
         self._closed = False
 

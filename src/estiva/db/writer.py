@@ -114,7 +114,15 @@ class Writer:
             return False
         conn = self._synced if any(job.durable for job in batch) else self._unsynced
         try:
-            with conn.begin():
+            transaction = conn.begin()
+        except DBAPIError as error:
+            # Another program holds the lock. It was waited for; not once more for each.
+            for job in batch:
+                job.error = error
+                self._explain(job)
+            return True
+        try:
+            with transaction:
                 for job in batch:
                     self._in_savepoint(conn, job)
         except DBAPIError:
