@@ -32,7 +32,7 @@ run: .venv/runtime  ## serve on port 5000, data in ./data, no authentication
 	$(BIN)/estiva serve --open --port 5000 --data data
 
 check: .venv/dev  ## lint, format, types, floors and budgets
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy -p bench
