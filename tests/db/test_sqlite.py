@@ -79,6 +79,15 @@ async def test_a_read_only_directory_is_refused(tmp_path):
         await open_database(tmp_path / "estiva.db")
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+async def test_a_read_only_file_is_refused(tmp_path):
+    path = tmp_path / "estiva.db"
+    await (await open_database(path)).close()
+    path.chmod(0o400)
+    with pytest.raises(DatabaseUnusable, match="readonly"):
+        await open_database(path)
+
+
 @pytest.mark.parametrize("content", [b"hello, this is no database" * 100, b"SQLite format 3\0" + bytes(84)])
 async def test_a_file_that_is_something_else_is_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "estiva.db"

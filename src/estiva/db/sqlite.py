@@ -198,6 +198,7 @@ def prepare(path: Path, revisions: Revisions = CURRENT) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
         with contextlib.closing(connect(path)) as connection:
             require_wal(connection, path)
+            _try_writing(connection)
         _migrate(path, revisions)
     except (OSError, DBAPIError, sqlite3.Error) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
@@ -213,6 +214,15 @@ def require_wal(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise DatabaseUnusable(f"the file system of {path} cannot do write-ahead logging", hint=LOCAL)
+
+
+def _try_writing(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.OperationalError for a file that may only be read: until the first write, SQLite says nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("PRAGMA user_version = 0")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _migrate(path: Path, revisions: Revisions) -> None:
