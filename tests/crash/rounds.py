@@ -71,10 +71,10 @@ class Run:
             self._renew_common_layers()
             await self._push_until_killed()
             self.tally.kills += 1
-            await self._take_stock()
+            await self.take_stock()
             await self.server.start()
-            await self._look(complete=False)
-        await self._look(complete=True)
+            await self.look(complete=False)
+        await self.look(complete=True)
         return self.tally
 
     def _renew_common_layers(self) -> None:
@@ -101,11 +101,13 @@ class Run:
         self.ledger.server_died()
         self.tally.acknowledged = self.ledger.acknowledged
 
-    async def _take_stock(self) -> None:
+    async def take_stock(self) -> None:
+        """Check rows and objects while the server is down."""
         stock = Stock(await self.read_tables(), self.server.data / "blobs", self.checked)
         assert stock.faults() == []
 
-    async def _look(self, *, complete: bool) -> None:
+    async def look(self, *, complete: bool) -> None:
+        """Check over HTTP what clients were told, and finish what was broken off."""
         async with connected(self.server.base) as client:
             verifier = Verifier(client, self.ledger)
             await verifier.after_crash(self.draw)

@@ -28,16 +28,21 @@ def _rows(connection: sqlite3.Connection) -> dict[str, list[Row]]:
     return {table: [dict(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in TABLES}
 
 
-def read_abandoned_sqlite(database: Path) -> dict[str, list[Row]]:
-    """Read the tables of a file that nobody has open, from a copy: the file itself stays as the crash left it."""
+def read_abandoned_sqlite(database: Path, *, empty_allowed: bool = False) -> dict[str, list[Row]]:
+    """Read the tables of a file that nobody has open, from a copy: the file itself stays as the crash left it.
+
+    A file that has no tables yet counts as empty where that is allowed.
+    """
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "copy.db"
-        for ending in ("", "-wal"):
+        for ending in ("", "-wal", "-journal"):
             found = database.with_name(database.name + ending)
             if found.exists():
                 shutil.copyfile(found, copy.with_name(copy.name + ending))
         with closing(sqlite3.connect(copy)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            if empty_allowed and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+                return {table: [] for table in TABLES}
             return _rows(connection)
 
 

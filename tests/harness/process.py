@@ -124,12 +124,16 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start the process and wait until it listens."""
+        assert await self.started_or_ended(), f"the server ended: {self.log}"
+
+    async def started_or_ended(self) -> bool:
+        """Start the process and wait until it listens, or has ended; tell whether it listens."""
         self.launch()
         async with asyncio.timeout(START_LIMIT):
-            while (found := _READY.search(self.output)) is None:
-                assert self.running, f"the server ended: {self.log}"
+            while (found := _READY.search(self.output)) is None and self.running:
                 await asyncio.sleep(0.005)
-        self.port = int(found[1])
+        self.port = int(found[1]) if found else 0
+        return found is not None
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process group."""
