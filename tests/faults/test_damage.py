@@ -98,3 +98,32 @@ async def test_an_upload_whose_bytes_are_gone_is_told_to_begin_again(server, cli
     answer = await client.patch(location, data=blob(1000))
     assert answer.status in {404, 503}
     assert (await client.delete(location)).status == 204
+
+
+async def test_an_object_that_cannot_be_removed_keeps_no_other_from_being_removed(tmp_path):
+    """The room that cancelled uploads take must come back, whatever became of one of them."""
+    settings = {"ESTIVA_STORAGE_SWEEP_EVERY": "100ms", "ESTIVA_STORAGE_OBJECT_DELAY": "0s"}
+    async with serving(tmp_path / "data", settings) as server:
+        async for client in connect(server.base):
+            stuck = await upload(client)
+            (path,) = files(server)
+            path.unlink()
+            path.mkdir()
+            (path / "in the way").touch()
+            assert (await client.delete(stuck)).status == 204
+            others = [await upload(client) for _ in range(3)]
+            for location in others:
+                assert (await client.delete(location)).status == 204
+            async with asyncio.timeout(20):
+                while len(files(server)) > 1:
+                    await asyncio.sleep(0.02)
+
+
+async def upload(client):
+    location = await client.begin("a")
+    assert (await client.patch(location, data=blob(1000))).status == 202
+    return location
+
+
+def files(server):
+    return [path for path in (server.data / "blobs").rglob("*") if path.is_file()]
