@@ -13,7 +13,7 @@ from estiva.blobstore import BlobStore, FilesystemStore, MemoryStore, ObjectBusy
 @pytest.fixture(params=["filesystem", "memory"])
 def store(request, tmp_path) -> AsyncIterator[BlobStore]:
     with ThreadPoolExecutor(2) as pool:
-        stores = {"filesystem": FilesystemStore(tmp_path, pool), "memory": MemoryStore()}
+        stores = {"filesystem": FilesystemStore.open(tmp_path, pool), "memory": MemoryStore()}
         yield stores[request.param]
 
 

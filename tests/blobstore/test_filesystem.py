@@ -19,14 +19,14 @@ def pool():
 
 @pytest.mark.parametrize("key", ["../../etc/passwd", "ab/../cd", "/etc/passwd", "ab/" + "G" * 32, ""])
 async def test_a_key_cannot_leave_the_root(tmp_path, pool, key):
-    store = FilesystemStore(tmp_path, pool)
+    store = FilesystemStore.open(tmp_path, pool)
     with pytest.raises(StorageUnavailable):
         await store.reader(key)
 
 
 async def test_the_reserve_is_kept_free(tmp_path, pool):
     free = os.statvfs(tmp_path)
-    store = FilesystemStore(tmp_path, pool, min_free=free.f_blocks * free.f_frsize)
+    store = FilesystemStore.open(tmp_path, pool, min_free=free.f_blocks * free.f_frsize)
     writer = await store.writer(new_key(), 0)
     with pytest.raises(StorageFull):
         writer.write([b"bytes"])
@@ -41,9 +41,8 @@ async def test_memory_has_a_capacity():
 
 
 async def test_the_death_of_a_process_frees_what_it_was_writing(tmp_path, pool):
-    store = FilesystemStore(tmp_path, pool)
+    store = FilesystemStore.open(tmp_path, pool)
     key = new_key()
-    (tmp_path / key).parent.mkdir()
     ready = multiprocessing.get_context("spawn").Event()
     child = multiprocessing.get_context("spawn").Process(target=_hold, args=(tmp_path, key, ready))
     child.start()
@@ -70,7 +69,7 @@ def _hold(root, key, ready):
 
 
 async def test_a_file_cut_short_is_an_error_not_an_end(tmp_path, pool):
-    store = FilesystemStore(tmp_path, pool)
+    store = FilesystemStore.open(tmp_path, pool)
     key = new_key()
     writer = await store.writer(key, 0)
     writer.write([b"0123456789"])

@@ -63,7 +63,7 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
     with ThreadPoolExecutor(4) as pool:
         adapters = Adapters(
             db=db,
-            store=FilesystemStore(data / "blobs", pool, min_free=settings.storage.min_free),
+            store=FilesystemStore.open(data / "blobs", pool, min_free=settings.storage.min_free),
             pool=pool,
             terms=Terms(clock, settings.storage),
             metrics=Metrics(),

@@ -2,6 +2,7 @@
 """Whose address is believed (wire rule 52)."""
 
 import pytest
+from multidict import CIMultiDict
 
 from estiva.web.forwarded import ClientAddresses
 
@@ -26,19 +27,24 @@ PROXY = "10.0.0.1"
     ],
 )
 def test_a_trusted_proxy_is_believed_as_far_back_as_proxies_reach(headers, client):
-    assert ClientAddresses(["10.0.0.0/8"]).address(PROXY, headers) == client
+    assert ClientAddresses(["10.0.0.0/8"]).address(PROXY, CIMultiDict(headers)) == client
 
 
 @pytest.mark.parametrize("trusted", [[], ["10.1.0.0/16"], ["2001:db8::/32"]])
 def test_anybody_else_is_not(trusted):
     headers = {"X-Forwarded-For": "203.0.113.7", "Forwarded": "for=203.0.113.8"}
-    assert ClientAddresses(trusted).address(PROXY, headers) == PROXY
+    assert ClientAddresses(trusted).address(PROXY, CIMultiDict(headers)) == PROXY
 
 
 def test_a_mapped_ipv4_address_is_the_ipv4_address():
     headers = {"X-Forwarded-For": "203.0.113.7"}
-    assert ClientAddresses(["10.0.0.0/8"]).address("::ffff:10.0.0.1", headers) == "203.0.113.7"
+    assert ClientAddresses(["10.0.0.0/8"]).address("::ffff:10.0.0.1", CIMultiDict(headers)) == "203.0.113.7"
 
 
 def test_a_peer_without_an_address_is_a_dash():
-    assert ClientAddresses(["10.0.0.0/8"]).address(None, {}) == "-"
+    assert ClientAddresses(["10.0.0.0/8"]).address(None, CIMultiDict()) == "-"
+
+
+def test_a_line_that_a_proxy_appends_counts():
+    headers = CIMultiDict([("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "203.0.113.7")])
+    assert ClientAddresses(["10.0.0.0/8"]).address(PROXY, headers) == "203.0.113.7"

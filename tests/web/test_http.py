@@ -206,7 +206,7 @@ class TestMalformed:
         assert (await client.request("OPTIONS", "/v2/")).status == 405
 
     async def test_too_many_parameters_are_400(self, client):
-        answer = await client.get("/v2/_catalog?" + "&".join(f"a{n}=1" for n in range(1000)))
+        answer = await client.get("/v2/_catalog?" + "&".join(f"a{n}=1" for n in range(5000)))
         assert (answer.status, answer.code) == (400, "UNSUPPORTED")
 
 
@@ -294,3 +294,21 @@ async def test_each_answer_has_a_request_id_and_a_log_line(client, registry):
     line = next(line for line in registry.log.getvalue().splitlines() if answer.headers["X-Request-Id"] in line)
     for part in ("GET", "team/app", "v1", "200", str(len(image.manifest)), "127.0.0.1"):
         assert part in line
+
+
+async def test_an_endless_head_is_431(registry):
+    """Each header is within its bound; together they are not."""
+    async with wire(registry.port) as connection:
+        await connection.send(f"GET /v2/ HTTP/1.1\r\n{HEAD}", "".join(f"X-{n}: {'y' * 8000}\r\n" for n in range(60)))
+        assert (await connection.answer()).status == 431
+        assert await connection.closed()
+
+
+async def test_a_long_body_is_no_head(client, registry):
+    content = blob(2_000_000)
+    location = await client.begin("a")
+    async with wire(registry.port) as connection:
+        await connection.send(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 2000000\r\n\r\n", content)
+        assert (await connection.answer()).status == 202
+        await connection.send(f"GET /v2/ HTTP/1.1\r\n{HEAD}\r\n")
+        assert (await connection.answer()).status == 200

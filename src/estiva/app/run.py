@@ -79,7 +79,7 @@ async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor
         await db.note(uploads.clear_leases)
         yield Adapters(
             db=db,
-            store=FilesystemStore(directory.blobs, pool, min_free=settings.storage.min_free),
+            store=FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free),
             pool=pool,
             terms=Terms(system_clock, settings.storage),
             metrics=Metrics(),

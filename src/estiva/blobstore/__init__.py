@@ -3,7 +3,7 @@
 
 from estiva.blobstore.filesystem import FilesystemStore
 from estiva.blobstore.memory import MemoryStore
-from estiva.blobstore.protocol import BlobStore, ObjectBusy, ObjectMissing, Reader, Space, Writer, new_key
+from estiva.blobstore.protocol import BlobStore, ObjectBusy, ObjectMissing, Reader, Space, Writer, holds, new_key
 
 __all__ = [
     "BlobStore",
@@ -14,5 +14,6 @@ __all__ = [
     "Reader",
     "Space",
     "Writer",
+    "holds",
     "new_key",
 ]

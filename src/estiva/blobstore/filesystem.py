@@ -11,10 +11,11 @@ import errno
 import fcntl
 import os
 import re
+import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Self, TypeVar
 
 from estiva.blobstore.protocol import ObjectBusy, ObjectMissing, Reader, Space, Writer
 from estiva.errors import StorageFull, StorageUnavailable
@@ -54,12 +55,13 @@ class FileWriter:
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Append the chunks; refused while less than the reserve would stay free."""
-        size = sum(map(len, chunks))
+        size, before = sum(map(len, chunks)), self._offset
         try:
             self._keep_reserve(size)
             for first in range(0, len(chunks), IOV_MAX):
                 self._write_some(chunks[first : first + IOV_MAX])
         except OSError as error:
+            self._offset = before  # nothing of this call counts
             raise _translate(error) from error
 
     def _keep_reserve(self, size: int) -> None:
@@ -150,6 +152,14 @@ class FilesystemStore:
         self._pool = pool
         self._min_free = min_free
 
+    @classmethod
+    def open(cls, root: Path, pool: Executor, *, min_free: int = 0) -> Self:
+        """Return the store at `root` with all its directories made and durable, so that no upload has to."""
+        for number in range(256):
+            (root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        _sync_directory(root)
+        return cls(root, pool, min_free=min_free)
+
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call, *arguments)
@@ -173,22 +183,21 @@ class FilesystemStore:
         return FileWriter(path, descriptor, offset, min_free=self._min_free)
 
     def _open_locked(self, path: Path, *, create: bool) -> int:
-        if create and not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _sync_directory(self._root)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o640)
         except FileNotFoundError as error:
-            raise ObjectMissing("the stored content is missing") from error
+            raise ObjectMissing("bytes of this upload are lost; begin it again") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        except OSError as error:
             os.close(descriptor)
-            raise ObjectBusy("another client is writing to this upload") from error
+            if isinstance(error, BlockingIOError):
+                raise ObjectBusy("another client is writing to this upload") from error
+            raise
         return descriptor
 
     async def finish(self, key: str, size: int) -> None:
-        """Cut the file to `size` and sync it."""
+        """Cut the file to `size`; what was settled is synced already."""
         await self._run(self._finish, self._path(key), size)
 
     def _finish(self, path: Path, size: int) -> None:
@@ -213,7 +222,18 @@ class FilesystemStore:
         try:
             return FileReader(path.open("rb", buffering=0), self._pool)
         except FileNotFoundError as error:
-            raise ObjectMissing("the stored content is missing") from error
+            raise ObjectMissing("the bytes of this blob are lost; push it again") from error
+
+    async def size(self, key: str) -> int | None:
+        """Ask the file system."""
+        return await self._run(self._size, self._path(key))
+
+    @staticmethod
+    def _size(path: Path) -> int | None:
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return None
 
     async def delete(self, key: str) -> None:
         """Unlink the file."""
@@ -233,6 +253,8 @@ class FilesystemStore:
         await self._run(self._probe)
 
     def _probe(self) -> None:
-        probe = self._root / f".probe-{os.getpid()}"
-        probe.write_bytes(b"estiva")
-        probe.unlink()
+        probe = self._root / f".probe-{uuid.uuid4().hex}"
+        try:
+            probe.touch()  # no bytes: a full disk can still be read and deleted from
+        finally:
+            probe.unlink(missing_ok=True)

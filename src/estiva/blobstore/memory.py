@@ -107,7 +107,12 @@ class MemoryStore:
         try:
             return MemoryReader(bytes(self._objects[key].data))
         except KeyError as error:
-            raise ObjectMissing("the stored content is missing") from error
+            raise ObjectMissing("the bytes of this blob are lost; push it again") from error
+
+    async def size(self, key: str) -> int | None:
+        """Count the bytes of the object."""
+        held = self._objects.get(key)
+        return None if held is None else len(held.data)
 
     async def delete(self, key: str) -> None:
         """Forget the object."""

@@ -40,6 +40,12 @@ def new_key() -> str:
     return f"{name[:2]}/{name}"
 
 
+async def holds(store: "BlobStore", key: str, size: int) -> bool:
+    """Tell whether the object is there with as many bytes as its row says."""
+    stored = await store.size(key)
+    return stored is not None and stored >= size
+
+
 class Writer(Protocol):
     """Appends to one object. Not shared between tasks; its methods block, so call them in a worker thread."""
 
@@ -86,6 +92,9 @@ class BlobStore(Protocol):
 
     async def reader(self, key: str) -> Reader:
         """Open the object for reading. Raises ObjectMissing."""
+
+    async def size(self, key: str) -> int | None:
+        """Return how many bytes the object has, or None when it is not there."""
 
     async def delete(self, key: str) -> None:
         """Remove the object; one that is absent is no error."""

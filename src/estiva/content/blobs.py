@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from estiva.blobstore import BlobStore, ObjectMissing, Reader
+from estiva.blobstore import BlobStore, ObjectMissing, Reader, holds
 from estiva.content.commit import show_blob
 from estiva.content.needs import refuse_if_needed
 from estiva.content.terms import Moment, Terms
@@ -45,8 +45,8 @@ class Blobs:
         row = await self._db.row(manifests.BY_DIGEST, repository_id, str(digest))
         if row is None:
             raise BlobUnknown(f"this repository has no blob {digest}", detail={"digest": str(digest)})
-        _, _, size, content, _ = row
-        return BlobFound(size=size, content=content)
+        _, _, size, content, review_at = row
+        return BlobFound(size=size, content=content, review_at=review_at)
 
     async def open(self, found: BlobFound) -> Reader:
         """Open the bytes of a blob that was found with a key. Raises ObjectMissing when any are lost."""
@@ -58,12 +58,21 @@ class Blobs:
         return reader
 
     async def announce(self, repository_id: int, digest: Digest, found: BlobFound) -> None:
-        """Note that a pusher was told that the blob is there, and counts on it (invariant 4)."""
+        """Make sure that the blob is there, since a pusher who is told so counts on it (invariant 4).
+
+        Raises BlobUnknown when its bytes are lost: then the pusher sends them, which mends it.
+        """
+        if found.key is not None and not await holds(self._store, found.key, found.size):
+            raise BlobUnknown(f"the bytes of the blob {digest} are lost; push it again", detail={"digest": str(digest)})
         if self._terms.half_spent(found.review_at):
-            await self._db.write(reviews.postpone_link, repository_id, str(digest), self._terms.review_at())
+            postpone = reviews.postpone_manifest if found.key is None else reviews.postpone_link
+            await self._db.write(postpone, repository_id, str(digest), self._terms.review_at())
 
     async def mount(self, repository_id: int, digest: Digest, source_id: int | None) -> bool:
         """Let a blob of another repository show in this one; `source_id` None: of any. False when it is not there."""
+        known = await self._db.read(blobs.get, str(digest))
+        if known is None or not await holds(self._store, known.key, known.size):
+            return False
         return await self._db.write(_mount, repository_id, str(digest), source_id, self._terms.moment())
 
     async def delete(self, repository_id: int, digest: Digest) -> None:

@@ -17,11 +17,21 @@ def open_session(conn: Connection, repository_id: int, session: str, token: str,
     Lock, then look (invariant 5): read before, the row could be that of a moment when another request still had it.
     """
     leased = uploads.lease(conn, session, token, now, now + DURATION)
+    upload = _find(conn, repository_id, session, now)
+    if not leased:
+        raise UploadOutOfOrder("another client is writing to this upload", offset=upload.size)
+    return upload
+
+
+def find_session(conn: Connection, repository_id: int, session: str, now: int) -> int:
+    """Return how many bytes of the session are kept. Raises UploadUnknown."""
+    return _find(conn, repository_id, session, now).size
+
+
+def _find(conn: Connection, repository_id: int, session: str, now: int) -> Upload:
     upload = uploads.get(conn, repository_id, session)
     if upload is None or upload.expires_at <= now:
         raise UploadUnknown("this upload is unknown: finished, cancelled or expired; begin a new one")
-    if not leased:
-        raise UploadOutOfOrder("another client is writing to this upload", offset=upload.size)
     return upload
 
 
@@ -80,6 +90,12 @@ def show_blob(conn: Connection, repository_id: int, digest: str, moment: Moment)
     reviews.settle(conn, repository_id, [digest], moment.review_at)
     reviews.postpone_link(conn, repository_id, digest, moment.review_at)
     reviews.settle_blob(conn, digest, moment.review_at)
+
+
+def drop_held(conn: Connection, session: str, token: str, now: int) -> None:
+    """End the session if the lease is still this one."""
+    if uploads.renew(conn, session, token, now + DURATION):
+        drop_session(conn, session, now)
 
 
 def drop_session(conn: Connection, session: str, delete_at: int) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What time takes away: uploads that nobody goes on with, and the bytes of rows that are gone."""
 
+import structlog
 from sqlalchemy import Connection
 
 from estiva.blobstore import BlobStore
@@ -8,6 +9,9 @@ from estiva.content.commit import drop_session
 from estiva.content.terms import Terms
 from estiva.db import condemned, uploads
 from estiva.db.engine import Database
+from estiva.errors import StorageUnavailable
+
+_log = structlog.get_logger("estiva.content")
 
 BATCH = 100  # rows per transaction, so that pushes do not wait for a sweep
 
@@ -37,13 +41,20 @@ class Expiry:
         removed = 0
         while True:
             keys = await self._db.read(condemned.due, self._terms.now(), BATCH)
-            for key in keys:
-                await self._store.delete(key)
-            if keys:
-                await self._db.write(condemned.delete, keys)
-            removed += len(keys)
-            if len(keys) < BATCH:
+            gone = [key for key in keys if await self._remove(key)]
+            if gone:
+                await self._db.write(condemned.delete, gone)
+            removed += len(gone)
+            if len(gone) < BATCH:  # the end, or objects that cannot be removed now: the next sweep tries again
                 return removed
+
+    async def _remove(self, key: str) -> bool:
+        try:
+            await self._store.delete(key)
+        except StorageUnavailable as error:
+            _log.warning("object_not_removed", key=key, error=error.message)
+            return False
+        return True
 
 
 def _expire_some(conn: Connection, now: int) -> int:

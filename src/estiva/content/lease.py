@@ -15,6 +15,7 @@ from typing import Self
 from estiva.content.terms import Terms
 from estiva.db import uploads
 from estiva.db.engine import Database
+from estiva.errors import EstivaError, UploadOutOfOrder
 
 DURATION = 30_000  # milliseconds: how long a dead process blocks its uploads
 RENEW_EVERY = 10.0  # seconds: two renewals may fail before the lease runs out
@@ -28,6 +29,7 @@ class Lease:
         self._terms = terms
         self._session = session
         self._renewing: asyncio.Task[None] | None = None
+        self._renewed_at = terms.now()
         self.token = token
         self.freed = False
 
@@ -43,7 +45,24 @@ class Lease:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY)
-            await self._db.note(uploads.renew, self._session, self.token, self._terms.now() + DURATION)
+            with contextlib.suppress(EstivaError):  # the next one may succeed, in time
+                if not await self._try_to_renew():
+                    return
+
+    async def _try_to_renew(self) -> bool:
+        now = self._terms.now()
+        kept = await self._db.note(uploads.renew, self._session, self.token, now + DURATION)
+        if kept:
+            self._renewed_at = now
+        return kept
+
+    async def ensure(self, offset: int) -> None:
+        """Make sure that the lease is still held, before bytes are written that nobody else may have touched.
+
+        Raises UploadOutOfOrder, which tells that the upload stands at `offset`.
+        """
+        if self._terms.now() - self._renewed_at > DURATION / 2 and not await self._try_to_renew():
+            raise UploadOutOfOrder("another client has taken over this upload", offset=offset)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -106,13 +106,19 @@ def _check_references(push: Push, present: set[str], policy: ContentOptions) -> 
 def delete_manifest(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:
     """Delete the manifest and the tags on it. Raises ManifestUnknown, ContentInUse."""
     tags.delete_of_manifest(conn, repository_id, digest)
-    manifest_id = manifests.get_id(conn, repository_id, digest)
-    children = [] if manifest_id is None else references.digests_of(conn, manifest_id)
+    children = _children(conn, manifests.get_id(conn, repository_id, digest))
     links.lock(conn, repository_id, children)
-    present = manifests.lock(conn, repository_id, sorted({*children, digest}))
-    if manifest_id is None or digest not in present:
+    manifests.lock(conn, repository_id, sorted({*children, digest}))
+    # Looked up again now that it is locked: it may have gone and come back, with the same children, or got more tags.
+    manifest_id = manifests.get_id(conn, repository_id, digest)
+    if manifest_id is None:
         raise ManifestUnknown(f"this repository has no manifest {digest}", detail={"reference": digest})
     refuse_if_needed(conn, repository_id, digest, "manifest")
+    tags.delete_of_manifest(conn, repository_id, digest)
     manifests.delete(conn, manifest_id)
     reviews.settle(conn, repository_id, children, review_at)
     reviews.settle_referrers(conn, repository_id, digest, review_at)
+
+
+def _children(conn: Connection, manifest_id: int | None) -> list[str]:
+    return [] if manifest_id is None else references.digests_of(conn, manifest_id)

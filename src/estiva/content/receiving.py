@@ -70,6 +70,7 @@ class Receiver:
         self._running = running
         self._pool = pool
         self._job: asyncio.Future[None] | None = None
+        self._failed = False
         self.received = 0
 
     async def take(self, body: AsyncIterator[bytes]) -> None:
@@ -81,21 +82,23 @@ class Receiver:
                 batch.append(chunk)
                 size += len(chunk)
                 if size >= BATCH:
-                    await self._hand_over(batch)
-                    batch, size = [], 0
+                    full, batch, size = batch, [], 0
+                    await self._hand_over(full)
         finally:
+            await self._wait()
             await self._hand_over(batch)
             await self._wait()
 
     async def _hand_over(self, batch: list[bytes]) -> None:
         await self._wait()
-        if batch:
+        if batch and not self._failed:  # after a failure, what follows would stand in the place of what failed
             self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch)
 
     async def _wait(self) -> None:
         job, self._job = self._job, None
         if job is not None:
             await finished(job)
+            self._failed = job.exception() is not None
             job.result()
 
     def _absorb(self, batch: list[bytes]) -> None:
@@ -106,7 +109,9 @@ class Receiver:
 
     async def settle(self) -> None:
         """Make what was received survive a power cut."""
-        await asyncio.get_running_loop().run_in_executor(self._pool, self._writer.settle)
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._writer.settle)
+        await finished(job)
+        job.result()
 
     def close(self) -> None:
         """Let go of the object."""

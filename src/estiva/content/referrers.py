@@ -11,6 +11,8 @@ from estiva.db.manifests import Referrer
 from estiva.oci.digests import Digest
 
 PAGE_BYTES = 3 * 1024 * 1024  # of annotations in one answer: clients refuse an index of more than 4 MiB
+FIRST_BATCH = 8  # rows; each may carry a manifest's whole 4 MiB, so many are read only after small ones
+LARGEST_BATCH = 256
 
 
 class Referrers:
@@ -23,14 +25,18 @@ class Referrers:
         self, repository_id: int, subject: Digest, artifact_type: str | None, after: str, limit: int
     ) -> tuple[list[Referrer], str | None]:
         """Return the referrers after the digest `after`, at most `limit`, and where the next page begins, if any."""
-        found = await self._db.read(
-            manifests.referrers, repository_id, str(subject), artifact_type, after=after, limit=limit + 1
-        )
         taken: list[Referrer] = []
-        size = 0
-        for referrer in found[:limit]:
-            size += len(referrer.annotations)
-            if taken and size > PAGE_BYTES:
-                break
-            taken.append(referrer)
-        return taken, taken[-1].digest if taken and len(taken) < len(found) else None
+        size, count = 0, FIRST_BATCH
+        while True:
+            batch = await self._db.read(
+                manifests.referrers, repository_id, str(subject), artifact_type, after=after, limit=count
+            )
+            for referrer in batch:
+                size += len(referrer.annotations.encode())
+                if taken and (size > PAGE_BYTES or len(taken) == limit):
+                    return taken, taken[-1].digest
+                taken.append(referrer)
+            if len(batch) < count:
+                return taken, None
+            after = batch[-1].digest
+            count = min(2 * count, LARGEST_BATCH) if size < PAGE_BYTES // 8 else FIRST_BATCH

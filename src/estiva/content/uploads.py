@@ -17,15 +17,15 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from estiva.blobstore import BlobStore, ObjectBusy, ObjectMissing, new_key
-from estiva.content.commit import commit_known, commit_new, drop_session, open_session
+from estiva.blobstore import BlobStore, ObjectBusy, holds, new_key
+from estiva.content.commit import commit_known, commit_new, drop_held, find_session, open_session
 from estiva.content.lease import Lease
 from estiva.content.receiving import Arriving, Receiver, RunningDigest
 from estiva.content.terms import Terms
 from estiva.db import uploads
 from estiva.db.engine import Database
 from estiva.db.uploads import Upload
-from estiva.errors import DigestInvalid, EstivaError, UploadOutOfOrder, UploadUnknown
+from estiva.errors import DigestInvalid, EstivaError, UploadOutOfOrder
 from estiva.oci.digests import Algorithm, Digest
 from estiva.oci.uploads import UploadProgress, check_received, plan_chunk
 
@@ -70,10 +70,7 @@ class Uploads:
 
     async def progress(self, repository_id: int, session: str) -> int:
         """Return how many bytes of the session are kept. Raises UploadUnknown."""
-        upload = await self._db.read(uploads.get, repository_id, session)
-        if upload is None:
-            raise UploadUnknown("this upload is unknown: finished, cancelled or expired; begin a new one")
-        return upload.size
+        return await self._db.read(find_session, repository_id, session, self._terms.now())
 
     async def append(self, repository_id: int, session: str, arriving: Arriving) -> int:
         """Add a chunk and return how many bytes are kept now."""
@@ -143,6 +140,11 @@ class Uploads:
             writer = await self._store.writer(held.upload.key, held.upload.size)
         except ObjectBusy as error:
             raise UploadOutOfOrder(error.message, offset=held.upload.size) from error
+        try:
+            await held.lease.ensure(held.upload.size)
+        except BaseException:
+            writer.close()
+            raise
         return Receiver(writer, held.running, self._pool)
 
     async def _settle(self, held: _Held, receiver: Receiver) -> None:
@@ -189,23 +191,14 @@ class Uploads:
                 "the upload is discarded, begin it again",
                 detail={"digest": str(digest), "received": f"{digest.algorithm}:{encoded}"},
             )
+        await held.lease.ensure(held.upload.size)
         await self._store.finish(held.upload.key, held.upload.size)
         token, moment = held.lease.token, self._terms.moment()
         known = await self._db.write(commit_new, held.upload, token, str(digest), moment)
         if known is not None:
-            damaged = None if await self._is_whole(known, held.upload.size) else known
+            damaged = None if await holds(self._store, known, held.upload.size) else known
             await self._db.write(commit_known, held.upload, token, str(digest), moment, damaged=damaged)
         held.lease.freed = True
-
-    async def _is_whole(self, key: str, size: int) -> bool:
-        try:
-            reader = await self._store.reader(key)
-        except ObjectMissing:
-            return False
-        try:
-            return reader.size >= size
-        finally:
-            reader.close()
 
     async def _digest_of(self, held: _Held, algorithm: Algorithm) -> str:
         upload, running = held.upload, held.running
@@ -227,5 +220,5 @@ class Uploads:
         return running.encoded()
 
     async def _drop(self, held: _Held) -> None:
-        await self._db.note(drop_session, held.upload.id, self._terms.now())
+        await self._db.write(drop_held, held.upload.id, held.lease.token, self._terms.now())
         held.lease.freed = True

@@ -32,5 +32,8 @@ class Sweeper:
         except EstivaError as error:
             _log.warning("sweep_failed", error=error.message)
             return
+        except Exception:  # noqa: BLE001 - a fault of ours must not end all sweeps to come
+            _log.exception("sweep_failed")
+            return
         if uploads or objects:
             _log.info("swept", expired_uploads=uploads, removed_objects=objects)

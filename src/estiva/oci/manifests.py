@@ -114,6 +114,8 @@ class _Document(msgspec.Struct, rename="camel"):
     annotations: dict[str, str] | None = None
 
 
+MAX_REFERENCES = 10_000  # ours: each is a row; the largest images have some hundred layers
+
 _DECODER = msgspec.json.Decoder(_Document)
 _FIELDS = {field.casefold(): field for field in _Document.__struct_encode_fields__}
 _KINDS = {
@@ -249,6 +251,8 @@ def _references(document: _Document, kind: ManifestKind) -> tuple[Reference, ...
         listed = [(Role.MANIFEST, "manifests", document.manifests or [])]
     else:
         listed = [(Role.LAYER, "blobs", document.blobs or [])]
+    if sum(len(list(descriptors)) for _, _, descriptors in listed) > MAX_REFERENCES:
+        raise ManifestInvalid(f"the manifest refers to more than {MAX_REFERENCES} things")
     merged: dict[str, Reference] = {}
     for role, where, descriptors in listed:
         for descriptor in descriptors:

@@ -11,7 +11,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from estiva.errors import RequestInvalid
 from estiva.web import responses
 
-QUERY_FIELDS = 256  # parameters; more than the largest push with `tag=` needs
+QUERY_FIELDS = 4096  # parameters; as many tags as a request line has room for, by the default limits
 
 
 @dataclass(slots=True)
@@ -71,6 +71,11 @@ class Call:
         if writer is None:
             raise ConnectionResetError("the client is gone")
         return writer
+
+    async def write(self, response: StreamResponse, content: bytes) -> None:
+        """Send a piece of the answer's body."""
+        await response.write(content)
+        self.sent += len(content)
 
     def parameter(self, name: str) -> str | None:
         """Return the first value of a query parameter, or None."""

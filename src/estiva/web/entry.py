@@ -102,7 +102,7 @@ class Entry:
 
     async def _route(self, call: Call) -> StreamResponse:
         call.parse()
-        if call.path == "/v2" or call.path.startswith("/v2/"):
+        if call.path.lstrip("/").partition("/")[0] == "v2":
             return await self._v2.answer(call)
         page = self._pages.get(call.path)
         if page is None:

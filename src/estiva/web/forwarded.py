@@ -8,7 +8,9 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+
+from multidict import MultiMapping
 
 _FOR = re.compile(r'for="?(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))', re.IGNORECASE)
 
@@ -21,7 +23,7 @@ class ClientAddresses:
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(block, strict=False) for block in trusted]
 
-    def address(self, peer: str | None, headers: Mapping[str, str]) -> str:
+    def address(self, peer: str | None, headers: MultiMapping[str]) -> str:
         """Return the client's address; `-` for a peer that has none, such as a Unix socket."""
         if peer is None or not self._is_trusted(peer):
             return peer or "-"
@@ -50,9 +52,10 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _chain(headers: Mapping[str, str]) -> list[str]:
-    forwarded = headers.get("Forwarded")
-    if forwarded is not None:
+def _chain(headers: MultiMapping[str]) -> list[str]:
+    # A proxy may append a line of its own instead of adding to the one that came (RFC 9110, section 5.3).
+    forwarded = ",".join(headers.getall("Forwarded", ()))
+    if forwarded:
         return [six or four for six, four in _FOR.findall(forwarded)]
-    hops = headers.get("X-Forwarded-For", "")
+    hops = ",".join(headers.getall("X-Forwarded-For", ()))
     return [hop.strip() for hop in hops.split(",") if hop.strip()]

@@ -25,7 +25,7 @@ def dress(response: StreamResponse, request_id: str, path: str) -> None:
     """Put on the headers that every answer to a request for `path` carries."""
     response.headers["X-Request-Id"] = request_id
     response.headers["Server"] = "Estiva"
-    if path.startswith("/v2"):
+    if path.lstrip("/").startswith("v2"):
         response.headers.update(V2_HEADERS)
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from estiva.errors import ClientError, HeadersTooLarge, RequestInvalid
 from estiva.options.limits import LimitOptions
 from estiva.web.entry import Entry
 
+HEAD_BYTES = 256 * 1024  # of one request line and all its headers; a push with a hundred tags has 13 KiB
 READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
 
 
@@ -23,12 +25,37 @@ class Connection(RequestHandler):
         self._entry = entry
         self._head_timeout = head_timeout
         self._head_timer: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self._body: StreamReader = EMPTY_PAYLOAD
+        self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the client a bounded time for its first request; aiohttp bounds the time of those that follow."""
         super().connection_made(transport)
         self._entry.connected()
         self._head_timer = self._loop.call_later(self._head_timeout, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes, as long as they are no endless head: aiohttp bounds each header, not all of them together."""
+        if self._refused:
+            return
+        count, in_body = self._request_count, not self._body.is_eof()
+        super().data_received(data)
+        if self._request_count != count:
+            self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            self._head_size = 0
+        elif not in_body:
+            self._head_size += len(data)
+            if self._head_size > HEAD_BYTES:
+                self._refuse_head()
+
+    def _refuse_head(self) -> None:
+        self._refused = True
+        error = _ErrInfo(status=HeadersTooLarge.status, exc=LineTooLong(b"head", HEAD_BYTES), message="")
+        self._request_count += 1
+        self._messages.append((error, EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""

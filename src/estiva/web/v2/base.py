@@ -29,7 +29,7 @@ class CatalogEndpoint:
         limits = self._services.limits
         page = parse_page(call.parameter("n"), call.parameter("last"), default=limits.page, maximum=limits.page_maximum)
         names = await self._services.repositories.catalog(page)
-        headers = {}
+        headers = {**responses.NO_CACHE}
         if page.limit and len(names) > page.limit:
             headers["Link"] = next_link(catalog_path(), {"n": page.limit, "last": names[page.limit - 1]})
         return responses.json({"repositories": names[: page.limit]}, headers)

@@ -44,7 +44,6 @@ class ManifestEndpoint:
 
     async def put(self, call: Call, route: ManifestPath) -> StreamResponse:
         """Store the manifest, and set its tags."""
-        repository_id = await self._services.guard.push(route.name)
         tags = self._tags(call, route)
         content = await read_manifest(call, self._services.limits)
         digest = _digest(route, content)
@@ -56,6 +55,7 @@ class ManifestEndpoint:
             if_match=call.header("If-Match"),
             if_none_match=call.header("If-None-Match"),
         )
+        repository_id = await self._services.guard.push(route.name)
         await self._services.manifests.push(repository_id, push)
         return _created(route, digest, push)
 

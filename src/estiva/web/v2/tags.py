@@ -9,6 +9,7 @@ from estiva.oci.paths import TagsList, tags_path
 from estiva.web import responses
 from estiva.web.call import Call
 from estiva.web.services import Services
+from estiva.web.stall import StallGuard
 
 
 class TagsEndpoint:
@@ -26,7 +27,7 @@ class TagsEndpoint:
         if page.limit is None:
             return await self._send_all(call, route, repository_id, page)
         tags = await self._services.tags.page(repository_id, page)
-        headers = {}
+        headers = {**responses.NO_CACHE}
         if page.limit and len(tags) > page.limit:
             headers["Link"] = next_link(tags_path(route.name), {"n": page.limit, "last": tags[page.limit - 1]})
         return responses.json({"name": str(route.name), "tags": tags[: page.limit]}, headers)
@@ -36,14 +37,13 @@ class TagsEndpoint:
         if call.wants_head_only:
             return responses.empty(200, {"Content-Type": responses.JSON, **responses.NO_CACHE})
         response = StreamResponse(headers={"Content-Type": responses.JSON, **responses.NO_CACHE})
-        name = msgspec.json.encode(str(route.name))
-        before = b'{"name":' + name + b',"tags":['
-        async for batch in self._services.tags.all(repository_id, page.last):
-            if not response.prepared:
-                await call.begin(response)
-            if batch:
-                await response.write(before + msgspec.json.encode(batch)[1:-1])
-                before = b","
-        await response.write(b"]}" if before == b"," else before + b"]}")
-        await response.write_eof()
+        await call.begin(response)
+        before = b'{"name":' + msgspec.json.encode(str(route.name)) + b',"tags":['
+        with StallGuard(call.transport(), self._services.limits.stall_timeout):
+            async for batch in self._services.tags.all(repository_id, page.last):
+                if batch:
+                    await call.write(response, before + msgspec.json.encode(batch)[1:-1])
+                    before = b","
+            await call.write(response, b"]}" if before == b"," else before + b"]}")
+            await response.write_eof()
         return response
