@@ -19,6 +19,8 @@ from tests.clients.programs import needed
 
 from .uploads import WITH_SESSION, Piece, in_one_request, open_session
 
+pytestmark = pytest.mark.crash
+
 QUIET = {"ESTIVA_STORAGE_SWEEP_EVERY": "1h"}
 
 

@@ -11,6 +11,8 @@ from tests.clients.programs import needed
 
 from .injection import failing
 
+pytestmark = pytest.mark.crash
+
 
 @pytest.fixture
 async def server(tmp_path):
