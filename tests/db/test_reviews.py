@@ -166,15 +166,6 @@ async def test_a_review_is_put_off_only_where_there_is_one_and_never_back(databa
     assert (await link_review(B), await manifest_review(B)) == (None, None)
 
 
-async def test_the_review_of_a_blob_is_put_off_only_where_there_is_one(database, r):
-    await database.write(make_blob, r, A)
-    await database.write(reviews.postpone_blob, A, LATER)
-    assert (await database.read(blobs.get, A)).review_at is None
-    await database.write(lambda conn: (links.delete(conn, r, A), reviews.settle_blob(conn, A, LATER)))
-    await database.write(reviews.postpone_blob, A, LATER + TERM)
-    assert (await database.read(blobs.get, A)).review_at == LATER + TERM
-
-
 async def test_a_manifest_of_thousands_is_settled_whole(database, r):
     children = [digest(number) for number in range(1100)]
 

@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""distribution-spec, "Listing Referrers" and "Referrers Tag Schema"."""
+"""distribution-spec, "Listing Referrers"."""
 
 import json
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from estiva.oci.digests import Algorithm, Digest
 from estiva.oci.manifests import ManifestKind, parse_manifest
 from estiva.oci.media_types import OCI_INDEX, OCI_MANIFEST
-from estiva.oci.referrers import fallback_tag, render_index, subject_of_fallback_tag
-from estiva.oci.tags import Tag
-from oci.strategies import digest_texts, digests, tags
+from estiva.oci.referrers import render_index
+from oci.strategies import digest_texts
 
 A = "a" * 64
-LONG = (
-    "test+algorithm+using+algorithm+separators+and+lots+of+characters+to+excercise+overall+truncation:"
-    "alsoSome=InTheEncodedSectionToShowHyphenReplacementAndLotsAndLotsOfCharactersToExcerciseEncodedTruncation"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,42 +69,3 @@ def test_an_empty_manifest_list_must_be_returned_for_no_referrers():
 def test_the_artifact_type_must_be_omitted_where_there_is_none():
     referrer = Stored(media_type=OCI_INDEX, digest="x:y", size=1, artifact_type="", annotations="{}")
     assert json.loads(render_index([referrer]))["manifests"] == [{"mediaType": OCI_INDEX, "digest": "x:y", "size": 1}]
-
-
-@pytest.mark.parametrize(
-    ("digest", "tag"),
-    [
-        (f"sha256:{A}", f"sha256-{A}"),
-        (f"sha512:{A}{A}", f"sha512-{A}"),
-        (
-            LONG,
-            "test-algorithm-using-algorithm-s-alsoSome-InTheEncodedSectionToShowHyphenReplacementAndLotsAndLot",
-        ),
-    ],
-)
-def test_the_tag_must_match_the_table_of_the_referrers_tag_schema(digest, tag):
-    assert fallback_tag(Digest.parse(digest)) == Tag(tag)
-
-
-@given(digests)
-def test_every_digest_has_a_fallback_tag(digest):
-    tag = fallback_tag(digest)
-    assert Tag.parse(str(tag)) == tag
-
-
-@given(st.binary(), st.sampled_from(Algorithm))
-def test_a_fallback_tag_leads_back_to_its_subject(data, algorithm):
-    digest = Digest.of(data, algorithm)
-    assert subject_of_fallback_tag(fallback_tag(digest)) == (algorithm, digest.encoded[:64])
-
-
-@given(tags)
-def test_other_tags_lead_to_no_subject(tag):
-    assert subject_of_fallback_tag(tag) is None
-
-
-@pytest.mark.parametrize(
-    "text", [f"sha256-{A[1:]}", f"sha256-{A}a", f"sha256-{A[1:]}A", f"sha384-{A}", f"sha256-{A}.sig"]
-)
-def test_a_tag_that_is_like_a_fallback_tag_leads_to_no_subject(text):
-    assert subject_of_fallback_tag(Tag.parse(text)) is None

@@ -40,7 +40,7 @@ class Blobs:
         """Look the blob up. Raises BlobUnknown."""
         row = await self._db.row(blobs.LINKED, repository_id, str(digest))
         if row is not None:
-            _, size, key, review_at, _ = row
+            _, size, key, review_at = row
             return BlobFound(size=size, key=key, review_at=review_at)
         row = await self._db.row(manifests.BY_DIGEST, repository_id, str(digest))
         if row is None:

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, select
 from estiva.db.engine import HotQuery, insert_or_lock
 from estiva.db.schema import blobs, links
 
-# (digest, size, key, the link's review_at, the blob's review_at) of a blob that shows in a repository.
+# (digest, size, key, the link's review_at) of a blob that shows in a repository.
 LINKED = HotQuery(
-    select(blobs.c.digest, blobs.c.size, blobs.c.key, links.c.review_at, blobs.c.review_at.label("blob_review_at"))
+    select(blobs.c.digest, blobs.c.size, blobs.c.key, links.c.review_at)
     .join_from(links, blobs, links.c.digest == blobs.c.digest)
     .where(links.c.repository_id == bindparam("repository"), links.c.digest == bindparam("wanted")),
     "repository",

@@ -72,7 +72,6 @@ _MANIFESTS = _settling(manifests, _many(manifests), MANIFEST_IS_REFERENCED)
 _BLOB = _settling(blobs, blobs.c.digest == bindparam("wanted"), BLOB_IS_REFERENCED)
 _POSTPONE_LINK = _postponing(links, _many(links))
 _POSTPONE_MANIFEST = _postponing(manifests, _many(manifests))
-_POSTPONE_BLOB = _postponing(blobs, blobs.c.digest == bindparam("wanted"))
 
 
 def settle(conn: Connection, repository_id: int, digests: Collection[str], review_at: int) -> None:
@@ -109,8 +108,3 @@ def postpone_link(conn: Connection, repository_id: int, digest: str, review_at: 
 def postpone_manifest(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:
     """Put off the review of a manifest that carries one."""
     conn.execute(_POSTPONE_MANIFEST, {"repository": repository_id, "wanted": [digest], "at": review_at})
-
-
-def postpone_blob(conn: Connection, digest: str, review_at: int) -> None:
-    """Put off the review of a blob that carries one."""
-    conn.execute(_POSTPONE_BLOB, {"wanted": digest, "at": review_at})

@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Referrers: the list of manifests that name another as their subject, and the tag that stood in for it."""
+"""Referrers: the list of manifests that name another as their subject."""
 
-import re
 from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
-from estiva.oci.digests import Digest
 from estiva.oci.media_types import OCI_INDEX
-from estiva.oci.tags import Tag
-
-# distribution-spec, "Referrers Tag Schema"
-_ALGORITHM_LENGTH = 32
-_ENCODED_LENGTH = 64
-_NOT_OF_TAGS = re.compile(r"[^a-zA-Z0-9._-]", re.ASCII)
-_FALLBACK = re.compile(r"(sha256|sha512)-([a-f0-9]{64})", re.ASCII)
 
 
 class Referrer(Protocol):
@@ -69,18 +60,3 @@ def _descriptor(referrer: Referrer) -> _Descriptor:
         artifact_type=referrer.artifact_type or None,
         annotations=None if referrer.annotations == "{}" else msgspec.Raw(referrer.annotations.encode()),
     )
-
-
-def fallback_tag(digest: Digest) -> Tag:
-    """Return the tag under which clients of older registries list what refers to `digest`."""
-    text = f"{digest.algorithm[:_ALGORITHM_LENGTH]}-{digest.encoded[:_ENCODED_LENGTH]}"
-    return Tag.parse(_NOT_OF_TAGS.sub("-", text))
-
-
-def subject_of_fallback_tag(tag: Tag) -> tuple[str, str] | None:
-    """Return the algorithm, and the beginning of the encoded part, of the digest that a fallback tag stands for.
-
-    None for any other tag, and for a digest of another algorithm than sha256 and sha512: its tag can be anything.
-    """
-    found = _FALLBACK.fullmatch(tag.name)
-    return None if found is None else (found[1], found[2])
