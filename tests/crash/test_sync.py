@@ -5,7 +5,6 @@ A process that is killed loses nothing that it has handed to the kernel, so only
 cut would leave.
 """
 
-import json
 import random
 from pathlib import Path
 
@@ -53,6 +52,11 @@ class Record:
         """The call that made a directory."""
         makes = (call for call in self.calls if call.name.startswith("mkdir") and f'"{path}"' in call.arguments)
         return first(makes, f"mkdir of {path}")
+
+    def made_file(self, part):
+        """The call that made a file in a directory whose path has this part."""
+        opens = (call for call in self.calls if call.name == "openat" and "O_CREAT" in call.arguments)
+        return first((call for call in opens if part in call.arguments), f"a new file in {part}")
 
     def committed(self):
         """The last write to the database's log, which has been synced since."""
@@ -102,8 +106,8 @@ async def test_the_name_of_an_empty_blob_is_synced_before_its_row(place):
         await client.push_blob("a", b"")
 
     record = await recorded(place, use, 201)
-    made = next(call for call in record.calls if call.name.startswith("mkdir") and "/data/blobs/" in call.arguments)
-    prefix = Path(json.loads(made.arguments.rpartition(",")[0].rpartition(", ")[2]))
+    made = record.made_file("/data/blobs/")
+    prefix = Path(made.named).parent
     assert record.synced(prefix, after=made).ended < record.committed().began
 
 

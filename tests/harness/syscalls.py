@@ -17,12 +17,13 @@ from harness.process import ServerProcess
 SYNCS = ("fsync", "fdatasync")
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2")
 SENDS = ("write", "writev", "sendto", "sendmsg", "sendmmsg")
-TRACED = sorted({*SYNCS, *WRITES, *SENDS, "mkdir", "mkdirat"})
+TRACED = sorted({*SYNCS, *WRITES, *SENDS, "mkdir", "mkdirat", "openat"})
 
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<rest>.*)")
 _CALL = re.compile(r"(?P<name>\w+)\((?P<arguments>.*?)(?:\) += (?P<result>-?\d+|\?).*)?$")
 _UNFINISHED = re.compile(r"(?P<begin>.*?) *<unfinished \.\.\.>$")
 _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(?P<end>.*)$")
+_NAMED = re.compile(r'"([^"]*)"')
 _PATH = re.compile(r"\d+<(?P<path>[^>]*)>")
 
 
@@ -41,6 +42,12 @@ class Call:
         """The path of the file that the call is about, or what stands for it."""
         found = _PATH.match(self.arguments)
         return "" if found is None else found["path"]
+
+    @property
+    def named(self) -> str:
+        """The first path among the arguments that the call gives as text."""
+        found = _NAMED.search(self.arguments)
+        return "" if found is None else found[1]
 
 
 def wrapper(record: Path) -> list[str | Path]:
