@@ -6,7 +6,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from estiva.db.engine import open_database
 from estiva.db.mounts import file_system, unsuitable
 from estiva.db.sqlite import connect, require_wal, translate
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
+
+NOBODY = 65534
 
 MOUNTS = r"""
 23 60 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:12 - proc proc rw
@@ -72,16 +76,29 @@ async def test_a_place_that_cannot_be_written_is_refused_with_a_cure(location):
     assert location in refused.value.message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_read_only_directory_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of an ordinary user, as whom the test runs although root runs the suite."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        if os.geteuid() != 0:
+            yield Path(directory)
+            return
+        os.chown(directory, NOBODY, -1)
+        os.seteuid(NOBODY)
+        try:
+            yield Path(directory)
+        finally:
+            os.seteuid(0)
+
+
+async def test_a_read_only_directory_is_refused(place):
+    place.chmod(0o500)
     with pytest.raises(DatabaseUnusable):
-        await open_database(tmp_path / "estiva.db")
+        await open_database(place / "estiva.db")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_read_only_file_is_refused(tmp_path):
-    path = tmp_path / "estiva.db"
+async def test_a_read_only_file_is_refused(place):
+    path = place / "estiva.db"
     await (await open_database(path)).close()
     path.chmod(0o400)
     with pytest.raises(DatabaseUnusable, match="readonly"):
