@@ -70,7 +70,7 @@ class ServerProcess:
         self._wrapper = wrapper
         self._process: subprocess.Popen[bytes] | None = None
         self._logs = logs or data.with_name(f"{data.name}.logs")
-        self._logs.mkdir(exist_ok=True)
+        self._logs.mkdir(exist_ok=True, parents=True)
         self._starts = 0
 
     @property
