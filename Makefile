@@ -2,6 +2,7 @@
 # The same few verbs at a desk and in CI. `make` alone lists them.
 
 PYTHON ?= python3
+PORT ?= 5000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
@@ -28,8 +29,8 @@ help:  ## list what can be made
 
 install: .venv/runtime  ## install Estiva and what it needs into .venv
 
-run: .venv/runtime  ## serve on port 5000, data in ./data, no authentication
-	$(BIN)/estiva serve --open --port 5000 --data data
+run: .venv/runtime  ## serve on port 5000 (PORT=5001: another), data in ./data, no authentication
+	$(BIN)/estiva serve --open --port $(PORT) --data data $(ARGS)
 
 check: .venv/dev  ## lint, format, types, floors and budgets
 	$(BIN)/ruff check --no-cache .
@@ -70,7 +71,8 @@ clients:
 	tests/tools/install-clients
 
 .venv/runtime: requirements/runtime.txt requirements/build.txt pyproject.toml $(SOURCES)
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit("Estiva needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv --clear .venv
 	$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	$(PIP) --no-deps --no-build-isolation $(PACKAGE)
 	@touch $@

@@ -62,7 +62,7 @@ def _unavailable(address: str, port: int, error: OSError) -> AddressUnavailable:
     if error.errno == errno.EADDRINUSE:
         return AddressUnavailable(
             f"port {port} on {address} is taken by another program",
-            hint="stop it, or choose another port: estiva serve --port 5001 (on macOS, AirPlay takes 5000)",
+            hint="stop it, or choose another one with --port (make run PORT=5001); on macOS, AirPlay takes port 5000",
         )
     if error.errno == errno.EACCES:
         return AddressUnavailable(f"this user may not listen on port {port}", hint="choose a port above 1023")

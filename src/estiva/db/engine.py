@@ -83,7 +83,7 @@ async def open_database(location: str | Path) -> Database:
         except ImportError as error:
             raise DatabaseUnusable(
                 f"PostgreSQL needs the package {error.name}, which is not installed",
-                hint="install it with: pip install 'estiva[postgresql]'",
+                hint="install it where Estiva is: pip install asyncpg greenlet (or '.[postgresql]' from the sources)",
             ) from error
         return await open_postgres(str(location))
     from estiva.db.sqlite import open_sqlite

@@ -24,12 +24,12 @@ class StorageOptions:
     review_after: Annotated[
         float,
         Duration(),
-        "How long content that nothing refers to is kept. Must be longer than the longest push takes.",
+        "How long content that nothing refers to is kept at least. Must be longer than the longest push takes.",
     ] = DAY
     object_delay: Annotated[
         float,
         Duration(zero=True),
-        "How long the bytes of deleted content stay on the disk. Must be longer than the longest download takes.",
+        "How long bytes stay on the disk after the last row that names them. Must be longer than the longest download.",
     ] = HOUR
     sweep_every: Annotated[
         float, Duration(), "How often the server looks for content and uploads whose time is up."
