@@ -44,8 +44,8 @@ test: .venv/dev clients  ## everything that CI runs, conformance and real client
 	$(PYTEST) $(PARALLEL) -m "not clients and not crash and not long"
 	$(PYTEST) -m "(clients or crash) and not long"
 
-test-fast: .venv/dev  ## what needs no client and kills nothing
-	$(PYTEST) $(PARALLEL) -m "not clients and not crash and not long"
+test-fast: .venv/dev  ## what needs no client and no PostgreSQL, and kills nothing
+	$(PYTEST) $(PARALLEL) -m "not clients and not crash and not long and not postgresql"
 
 test-long: .venv/dev clients  ## the long crash and model runs
 	$(PYTEST) -m long
