@@ -38,7 +38,6 @@ async def test_more_connections_than_descriptors_end_with_the_connections(server
             await client.push_blob("b", blob())
 
 
-@pytest.mark.xfail(reason="the soft limit is left as it was")
 async def test_the_server_takes_as_many_as_the_machine_allows(tmp_path):
     """Services start with a soft limit of 1024, which is for programs that use select(2)."""
     limit = [needed("prlimit"), "--nofile=256:4096", "--"]

@@ -107,7 +107,7 @@ async def test_slow_uploads_hold_sockets_and_no_threads(server, client, grown, s
         assert all([(await connection.answer()).status == 202 for connection in slow])
 
 
-@pytest.mark.xfail(reason="each upload keeps what has come until it is a megabyte")
+@pytest.mark.xfail(reason="memory is bounded for each transfer, a megabyte, not yet for all of them together")
 async def test_slow_uploads_do_not_gather_what_they_have_sent(server, client, grown):
     async with AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(wire(server.port)) for _ in range(200)]

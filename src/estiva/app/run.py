@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import sys
@@ -39,10 +40,17 @@ _log = structlog.get_logger("estiva")
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises OperatorError when it cannot begin."""
     configure_logging(settings.log, sys.stderr)
+    _take_descriptors()
     with DataDirectory(settings.server.data, settings.server.database) as directory:
         sockets = listen(settings.server.host, settings.server.port)
         with ThreadPoolExecutor(POOL_THREADS, "estiva-bytes") as pool:
             uvloop.run(_serve(settings, directory, sockets, pool))
+
+
+def _take_descriptors() -> None:
+    """Take as many file descriptors as the system allows: the usual soft limit of 1024 is for users of select(2)."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _serve(settings: Settings, directory: DataDirectory, sockets: list[socket.socket], pool: Executor) -> None:

@@ -16,6 +16,7 @@ from estiva.blobstore import Writer
 from estiva.oci.digests import Algorithm
 
 BATCH = 1024 * 1024  # bytes; larger batches save thread switches, smaller ones memory
+LINGER = 5.0  # seconds after which a batch is written although it is small: a slow client must not hold memory
 
 
 class RunningDigest:
@@ -69,29 +70,40 @@ class Receiver:
         self._writer = writer
         self._running = running
         self._pool = pool
+        self._batch: list[bytes] = []
+        self._size = 0
         self._job: asyncio.Future[None] | None = None
         self._failed = False
+        self._timer: asyncio.TimerHandle | None = None
         self.received = 0
 
     async def take(self, body: AsyncIterator[bytes]) -> None:
         """Write all of `body`. What came before an error of the body is written too, and counts as received."""
-        batch: list[bytes] = []
-        size = 0
         try:
             async for chunk in body:
-                batch.append(chunk)
-                size += len(chunk)
-                if size >= BATCH:
-                    full, batch, size = batch, [], 0
-                    await self._hand_over(full)
+                self._batch.append(chunk)
+                self._size += len(chunk)
+                if self._size >= BATCH:
+                    await self._wait()
+                    self._begin()
+                elif self._timer is None:
+                    self._timer = asyncio.get_running_loop().call_later(LINGER, self._write_what_lingers)
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
             await self._wait()
-            await self._hand_over(batch)
+            self._begin()
             await self._wait()
 
-    async def _hand_over(self, batch: list[bytes]) -> None:
-        await self._wait()
-        if batch and not self._failed:  # after a failure, what follows would stand in the place of what failed
+    def _write_what_lingers(self) -> None:
+        self._timer = None
+        if self._job is None or (self._job.done() and self._job.exception() is None):
+            self._begin()
+
+    def _begin(self) -> None:
+        """Let a thread write the batch; after a failure, what follows would stand in the place of what failed."""
+        batch, self._batch, self._size = self._batch, [], 0
+        if batch and not self._failed:
             self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch)
 
     async def _wait(self) -> None:
