@@ -17,9 +17,10 @@ PGTMP = Path(__file__).parents[1] / "engines" / "pgtmp"
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running server."""
+    """A running server with its data below a directory."""
 
     port: int
+    directory: Path
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def run(self, sql: str) -> str:
@@ -38,6 +39,21 @@ class PostgresServer:
         name = url.rpartition("/")[2]
         return int(self.run(f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"))
 
+    def crash(self) -> None:
+        """Let the server end at once, as if it were killed."""
+        self._control("stop", "-m", "immediate")
+
+    def restart(self) -> None:
+        """Start the server again on the same data; it recovers what was committed."""
+        self._control("start", "-l", str(self.directory / "log"))
+
+    def _control(self, *arguments: str) -> None:
+        program = max(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
+        user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        data = self.directory / "data"
+        command = [*user, program, "-D", data, "-w", *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
+
     def _url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
@@ -53,7 +69,7 @@ def postgres_server(base: Path) -> Iterator[PostgresServer]:
         port = probe.getsockname()[1]
     subprocess.run([PGTMP, "start", base / "server", str(port)], check=True)
     try:
-        yield PostgresServer(port)
+        yield PostgresServer(port, base / "server")
     finally:
         subprocess.run([PGTMP, "stop", base / "server"], check=True)
 
