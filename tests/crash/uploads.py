@@ -121,8 +121,14 @@ async def where(client: Client, session: Session) -> int | None:
     assert status.status == 204, status
     shown = int(status.headers["Range"].removeprefix("0-"))
     assert max(0, session.acknowledged - 1) <= shown <= max(0, session.sent - 1), (session, status)
-    # `0-0` is an upload without bytes, or with one.
-    return shown + 1 if shown else min(1, session.acknowledged)
+    return shown + 1 if shown else await _none_or_one(client, session)
+
+
+async def _none_or_one(client: Client, session: Session) -> int:
+    """`0-0` is an upload without bytes, or with one; the refusal of a chunk that cannot be next tells which."""
+    answer = await client.patch(session.location, data=b"x", headers={"Content-Range": "7-7"})
+    assert answer.status == 416, answer
+    return answer.json["errors"][0]["detail"]["offset"]
 
 
 async def go_on(client: Client, session: Session, start: int) -> Answer:
