@@ -47,6 +47,10 @@ def run(
     )
 
 
+# A suite in the background of a shell ignores SIGINT, and what it starts would inherit that.
+HEARING_INTERRUPTS = ("env", "--default-signal=INT")
+
+
 class ServerProcess:
     """A server, the leader of a process group; `settings` are variables of its environment.
 
@@ -114,7 +118,7 @@ class ServerProcess:
         place = ["--open", "--port", "0", "--data", self.data]
         with self._log("out").open("wb") as output, self._log("err").open("wb") as log:
             self._process = subprocess.Popen(
-                [*map(str, self._wrapper), *command("serve", *place, *self._arguments)],
+                [*HEARING_INTERRUPTS, *map(str, self._wrapper), *command("serve", *place, *self._arguments)],
                 env=environment(self.settings),
                 stdout=output,
                 stderr=log,
