@@ -18,7 +18,7 @@ SMALL_PAGES = {"ESTIVA_LIMITS_REFERRERS_PAGE": "2", "ESTIVA_STORAGE_SWEEP_EVERY"
 NO_DELAY = {"ESTIVA_STORAGE_OBJECT_DELAY": "0s"}
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 SOME = settings(max_examples=150, stateful_step_count=40, **QUIET)
-MANY = settings(max_examples=2000, stateful_step_count=80, **QUIET)
+MANY = settings(max_examples=1000, stateful_step_count=80, **QUIET)
 WITH_CRASHES = settings(max_examples=60, stateful_step_count=60, **QUIET)
 
 examples = pytest.mark.parametrize(
