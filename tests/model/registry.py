@@ -193,9 +193,9 @@ class Registry:
 
     def put(self, name: str, manifest: Manifest, asked: str, tags: list[str]) -> int:
         """Push a manifest under its digest, and set tags on it."""
-        repository = self.pushed_to(name)
         if digest(manifest.content, asked.partition(":")[0]) != asked:
-            return 400
+            return 400  # before anything is made for it
+        repository = self.pushed_to(name)
         if not manifest.needs <= repository.blobs.keys() | repository.manifests.keys():
             return 400
         repository.manifests.setdefault(asked, manifest)
