@@ -37,6 +37,7 @@
        |- AddressUnavailable
        |- DataDirectoryUnusable
        |- DataDirectoryTaken
+       |- StoreMismatch
        `- DatabaseUnusable
 
 Codes are those of the OCI distribution-spec ("Error Codes"); a class carries code and status, `web/responses.py`
@@ -293,6 +294,10 @@ class DataDirectoryUnusable(OperatorError):
 
 class DataDirectoryTaken(OperatorError):
     """Another server holds the data directory."""
+
+
+class StoreMismatch(OperatorError):
+    """The database belongs to another data directory."""
 
 
 class DatabaseUnusable(OperatorError):

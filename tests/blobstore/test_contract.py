@@ -132,3 +132,9 @@ async def test_a_healthy_store_passes_its_check(store):
     await store.check()
     space = await store.space()
     assert (space.free is None) == (space.total is None)
+
+
+async def test_a_store_has_a_name_that_no_other_has(store):
+    identity = await store.identity()
+    assert identity == await store.identity()
+    assert identity != await MemoryStore().identity()

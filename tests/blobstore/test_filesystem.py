@@ -85,3 +85,10 @@ async def test_an_unwritable_root_fails_the_check(tmp_path, pool):
     store = FilesystemStore(tmp_path / "absent", pool)
     with pytest.raises(StorageUnavailable):
         await store.check()
+
+
+async def test_the_name_of_a_tree_stays_with_it(tmp_path, pool):
+    (tmp_path / "id.new").write_text("torn")  # by a crash
+    identity = await FilesystemStore.open(tmp_path, pool).identity()
+    assert await FilesystemStore(tmp_path, pool).identity() == identity == (tmp_path / "id").read_text().strip()
+    assert not (tmp_path / "id.new").exists()

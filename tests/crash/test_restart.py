@@ -10,6 +10,7 @@ import pytest
 from harness.audit import Stock, read_abandoned_sqlite
 from harness.client import connect
 from harness.content import Image, blob, digest
+from harness.objects import object_sizes
 from harness.process import ServerProcess
 from harness.raw import wire
 
@@ -82,5 +83,5 @@ async def test_an_upload_in_motion_at_the_crash_can_be_resumed_at_once(server, m
 async def has_stored(server, size):
     """Wait until the store holds so many bytes."""
     async with asyncio.timeout(30):
-        while sum(path.stat().st_size for path in (server.data / "blobs").rglob("*") if path.is_file()) < size:
+        while sum(object_sizes(server.data)) < size:
             await asyncio.sleep(0.01)

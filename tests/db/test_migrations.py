@@ -28,7 +28,7 @@ LATER = """
     from alembic import op
 
     revision = "{revision}"
-    down_revision = "0001"
+    down_revision = "{head}"
 
     def upgrade():
         with op.batch_alter_table("repositories") as batch:
@@ -40,7 +40,7 @@ LATER = """
 def later(directory, more="pass", revision="9999"):
     """Return revisions with one more than there is."""
     shutil.copytree(CURRENT.directory, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    text = textwrap.dedent(LATER).format(revision=revision, more=more)
+    text = textwrap.dedent(LATER).format(revision=revision, head=CURRENT.head, more=more)
     (directory / "versions" / f"{revision}.py").write_text(text)
     return Revisions(directory, revision)
 

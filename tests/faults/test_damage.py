@@ -9,6 +9,7 @@ import pytest
 
 from harness.client import connect
 from harness.content import Image, blob, digest
+from harness.objects import object_files
 from harness.process import serving
 
 
@@ -28,7 +29,7 @@ async def client(server):
 async def path(server, client, content):
     """The file of a blob that was pushed."""
     await client.push_blob("a", content)
-    (found,) = (path for path in (server.data / "blobs").rglob("*") if path.is_file())
+    (found,) = object_files(server.data)
     return found
 
 
@@ -93,7 +94,7 @@ async def test_pushing_a_blob_again_mends_it(client, path, content, damage):
 async def test_an_upload_whose_bytes_are_gone_is_told_to_begin_again(server, client):
     location = await client.begin("a")
     assert (await client.patch(location, data=blob(1000))).status == 202
-    (path,) = (path for path in (server.data / "blobs").rglob("*") if path.is_file())
+    (path,) = object_files(server.data)
     path.unlink()
     answer = await client.patch(location, data=blob(1000))
     assert answer.status in {404, 503}
@@ -130,4 +131,4 @@ async def upload(client):
 
 
 def files(server):
-    return [path for path in (server.data / "blobs").rglob("*") if path.is_file()]
+    return object_files(server.data)

@@ -6,6 +6,7 @@ import pytest
 from harness.audit import Stock, read_abandoned_sqlite, read_served_sqlite
 from harness.client import connect
 from harness.content import Image, blob, digest
+from harness.objects import object_files
 from harness.process import serving
 from tests.clients.programs import needed
 
@@ -44,7 +45,7 @@ def faults(server):
 
 def stored_file(server):
     """The only object of the store."""
-    (path,) = (path for path in (server.data / "blobs").rglob("*") if path.is_file())
+    (path,) = object_files(server.data)
     return path
 
 

@@ -9,7 +9,7 @@ from harness.audit import Stock, read_postgres
 from harness.client import connect
 from harness.content import Image, blob, digest
 from harness.postgres import postgres_server
-from harness.process import serving
+from harness.process import run, serving
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.crash]
 
@@ -51,6 +51,16 @@ def refused(answer):
     )
 
 
+async def test_a_second_server_with_a_directory_of_its_own_is_refused(tmp_path, url, server, client):
+    await client.push_image("a", Image(), "v1")
+    done = await asyncio.to_thread(
+        run, "serve", "--open", "--port", "0", "--data", tmp_path / "other", settings={"ESTIVA_DATABASE": url}
+    )
+    assert done.returncode == 2, done
+    assert "the database belongs to another data directory" in done.stderr
+    assert (await client.get("/v2/a/manifests/v1")).status == 200
+
+
 async def test_while_the_database_is_away_requests_fail_clearly_and_afterwards_they_do_not(postgresql, client):
     image, content = Image(), blob(5000)
     location = await client.begin("a")
@@ -80,9 +90,6 @@ async def test_while_the_database_is_away_requests_fail_clearly_and_afterwards_t
     assert answer.status == 201, answer
 
 
-@pytest.mark.xfail(
-    reason="a reset that comes together with data is not noticed (aiofastnet under uvloop)", strict=False
-)
 async def test_what_was_acknowledged_survives_the_crash_of_the_database(postgresql, url, server, client):
     pushed = {}
 

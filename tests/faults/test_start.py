@@ -2,6 +2,7 @@
 """What keeps a server from starting is told in a sentence with its cure, and exit code 2."""
 
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -117,6 +118,24 @@ class TestDatabase:
         assert "9999" in said
         assert "newer" in said
         assert (data / "estiva.db").read_bytes() == before
+
+    async def test_one_that_belongs_to_another_data_directory(self, data, tmp_path):
+        here, wrong, database = data, tmp_path / "wrong", tmp_path / "elsewhere.db"
+        content = blob()
+        async with serving(here, arguments=["--database", database]) as server:
+            async for client in connect(server.base):
+                await client.push_blob("a", content)
+            await server.stop()
+        said = refused(*LOOPBACK, "--data", wrong, "--database", database)
+        identity = (here / "blobs" / "id").read_text().strip()
+        assert identity in said
+        assert f"echo {identity} > {wrong / 'blobs' / 'id'}" in said
+        # As after a backup of the objects alone.
+        shutil.copytree(here / "blobs", wrong / "blobs", dirs_exist_ok=True, ignore=shutil.ignore_patterns("id"))
+        (wrong / "blobs" / "id").write_text(f"{identity}\n")
+        async with serving(wrong, arguments=["--database", database]) as server:
+            async for client in connect(server.base):
+                assert (await client.get(f"/v2/a/blobs/{digest(content)}")).body == content
 
     def test_a_directory_that_is_not_there(self, data):
         said = refused(*LOOPBACK, "--data", data, "--database", data / "nowhere" / "estiva.db")

@@ -18,6 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.objects import object_files
+
 Row = dict[str, Any]
 TABLES = ("repositories", "blobs", "links", "manifests", "manifest_references", "tags", "uploads", "condemned_objects")
 
@@ -90,8 +92,7 @@ class Stock:
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        files = (path for path in self.objects.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.objects)): path for path in files}
+        return {str(path.relative_to(self.objects)): path for path in object_files(self.objects.parent)}
 
     @cached_property
     def _links(self) -> set[tuple[int, str]]:

@@ -23,9 +23,14 @@ class PostgresServer:
     directory: Path
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
+    @property
+    def url(self) -> str:
+        """The database that every server has."""
+        return self._url("postgres")
+
     def run(self, sql: str) -> str:
         """Run SQL apart from all connections of the test; the answer as unaligned text."""
-        command = ["psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-d", self._url("postgres"), "-c", sql]
+        command = ["psql", "-XqtA", "-v", "ON_ERROR_STOP=1", "-d", self.url, "-c", sql]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def new_database(self) -> str:

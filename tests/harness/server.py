@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A registry inside the test's own process, with a clock that the test sets."""
 
-import asyncio
 import contextlib
 import dataclasses
 import io
@@ -10,10 +9,8 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import aiofastnet
-from aiohttp import web
-
 from estiva.app.compose import Adapters, build_entry, build_sweeper
+from estiva.app.sockets import BACKLOG, listen
 from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms
@@ -58,7 +55,6 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
     clock, log = Clock(), io.StringIO()
     data.mkdir(exist_ok=True)
     (data / "blobs").mkdir(exist_ok=True)
-    aiofastnet.patch_loop(asyncio.get_running_loop())
     db = await open_database(database or str(data / "estiva.db"))
     with ThreadPoolExecutor(4) as pool:
         adapters = Adapters(
@@ -69,11 +65,10 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
             metrics=Metrics(),
             access=open_access_log(LogOptions(), log),
         )
-        runner = web.ServerRunner(Server(build_entry(settings, adapters), settings.limits), shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
+        server = Server(build_entry(settings, adapters), settings.limits)
+        sockets = listen("127.0.0.1", 0)
+        await server.accept(sockets, BACKLOG)
+        port = sockets[0].getsockname()[1]
         try:
             yield Registry(
                 base=f"http://127.0.0.1:{port}",
@@ -86,5 +81,6 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
                 log=log,
             )
         finally:
-            await runner.cleanup()
+            server.stop_accepting()
+            await server.close(0.1)
             await db.close()

@@ -39,9 +39,6 @@ async def offset_of(client, location):
     return int(answer.headers["Range"].removeprefix("0-"))
 
 
-@pytest.mark.xfail(
-    reason="a reset that comes together with data is not noticed (aiofastnet under uvloop)", strict=False
-)
 async def test_an_upload_whose_client_was_killed_can_be_resumed_at_once(server, client):
     content = blob(SIZE)
     locations = [await client.begin("a") for _ in range(CLIENTS)]

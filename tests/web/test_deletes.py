@@ -9,6 +9,7 @@ from estiva.config import Settings
 from estiva.db import condemn
 from estiva.options.content import ContentOptions
 from harness.content import OCI_INDEX, Image, blob, digest, index
+from harness.objects import object_files
 
 HOUR = 3600
 
@@ -172,7 +173,7 @@ class TestReview:
 
 
 def _files(registry):
-    return [path for path in (registry.data / "blobs").rglob("*") if path.is_file()]
+    return object_files(registry.data)
 
 
 def _find():

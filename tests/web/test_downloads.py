@@ -7,6 +7,7 @@ import os
 import pytest
 
 from harness.content import blob, digest
+from harness.objects import object_files
 from harness.raw import wire
 
 SIZE = 200_000
@@ -105,7 +106,7 @@ async def test_if_none_match_spares_the_bytes(client, content, path):
 
 
 async def test_lost_bytes_are_an_error_and_never_an_end(client, content, path, registry):
-    [stored] = [found for found in (registry.data / "blobs").rglob("*") if found.is_file()]
+    [stored] = object_files(registry.data)
     os.truncate(stored, SIZE // 2)
     answer = await client.get(path)
     assert (answer.status, answer.code) == (503, "UNKNOWN")
@@ -117,7 +118,7 @@ async def test_lost_bytes_are_an_error_and_never_an_end(client, content, path, r
 async def test_bytes_lost_while_they_are_sent_cut_the_connection(client, registry):
     content = blob(30_000_000)
     await client.push_blob("a", content)
-    [stored] = [found for found in (registry.data / "blobs").rglob("*") if found.is_file()]
+    [stored] = object_files(registry.data)
     async with wire(registry.port) as connection:
         await connection.send(f"GET /v2/a/blobs/{digest(content)} HTTP/1.1\r\nHost: a\r\n\r\n")
         await connection.read(1000)

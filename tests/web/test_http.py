@@ -12,6 +12,7 @@ from estiva.config import Settings
 from estiva.db import uploads
 from estiva.options.limits import LimitOptions
 from harness.content import OCI_MANIFEST, Image, blob, digest
+from harness.objects import object_files
 from harness.raw import wire
 
 HEAD = "Host: registry.test\r\n"
@@ -82,7 +83,7 @@ class TestTruncation:
         async with wire(registry.port) as connection:
             head = f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: {len(content)}\r\n\r\n"
             await connection.send(head, content[:3_000_000])
-            while not any(found.is_file() for found in (registry.data / "blobs").rglob("*")):
+            while not object_files(registry.data):
                 await asyncio.sleep(0)
         await free(registry, location)
         offset = int((await client.get(location)).headers["Range"].removeprefix("0-")) + 1

@@ -8,6 +8,7 @@ import pytest
 
 from estiva.db import uploads
 from harness.content import blob, digest
+from harness.objects import object_files
 
 HOUR = 3600
 BOTH = pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
@@ -268,7 +269,7 @@ async def test_the_same_blob_pushed_by_many_at_once_is_stored_once(client, regis
     content = blob(50_000)
     await asyncio.gather(*(client.push_blob(f"r{number % 3}", content) for number in range(12)))
     await registry.sweeper.sweep()
-    files = [path for path in (registry.data / "blobs").rglob("*") if path.is_file()]
+    files = object_files(registry.data)
     assert len(files) == 1
 
 
@@ -293,7 +294,7 @@ async def test_an_abandoned_upload_expires_and_frees_its_bytes(client, registry)
     registry.clock.advance(25 * HOUR)
     await registry.sweeper.sweep()
     assert (await client.get(location)).status == 404
-    assert [path for path in (registry.data / "blobs").rglob("*") if path.is_file()] == []
+    assert object_files(registry.data) == []
 
 
 async def test_an_upload_that_goes_on_does_not_expire(client, registry):

@@ -5,8 +5,8 @@
 - `estiva.db`: the database, unless --database says otherwise
 - `blobs/`: objects
 
-An SQLite database that lies elsewhere is held as well, by a lock file beside it: two servers with one database and two
-directories would each miss the bytes that the other has. One on PostgreSQL cannot be held so; its operator sees to it.
+An SQLite database that lies elsewhere is held as well, by a lock file beside it. Whichever database it is, it knows
+its directory (`pairing`), so that no second server can use it with another one.
 """
 
 import fcntl

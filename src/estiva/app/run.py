@@ -10,15 +10,14 @@ import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-import aiofastnet
 import structlog
 import uvloop
-from aiohttp import web
 
 from estiva.app.announce import announce
 from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.app.data_directory import DataDirectory
-from estiva.app.sockets import listen
+from estiva.app.pairing import pair
+from estiva.app.sockets import BACKLOG, listen
 from estiva.blobstore import FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms, system_clock
@@ -55,17 +54,13 @@ def _take_descriptors() -> None:
 
 async def _serve(settings: Settings, directory: DataDirectory, sockets: list[socket.socket], pool: Executor) -> None:
     loop = asyncio.get_running_loop()
-    aiofastnet.patch_loop(loop)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with _adapters(settings, directory, pool) as adapters:
         entry = build_entry(settings, adapters)
-        runner = web.ServerRunner(Server(entry, settings.limits), shutdown_timeout=CLOSE_TIMEOUT)
-        await runner.setup()
-        sites = [web.SockSite(runner, bound) for bound in sockets]
-        for site in sites:
-            await site.start()
+        server = Server(entry, settings.limits)
+        await server.accept(sockets, BACKLOG)
         sweeping = asyncio.create_task(build_sweeper(settings, adapters).run())
         announce(settings, sockets[0].getsockname()[1], sys.stdout)
         if settings.server.open is OpenMode.ANYWHERE:
@@ -74,8 +69,9 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
             )
         await stop.wait()
         sweeping.cancel()
-        await _drain(entry, sites, settings.limits.drain_timeout)
-        await runner.cleanup()
+        server.stop_accepting()
+        await _drain(entry, settings.limits.drain_timeout)
+        await server.close(CLOSE_TIMEOUT)
     _log.info("stopped")
 
 
@@ -83,11 +79,13 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
 async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
     db = await open_database(settings.server.database or str(directory.database))
     try:
-        # This process holds the directory alone: whoever was writing to an upload before it is dead.
+        store = FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free)
+        await pair(db, store, directory.blobs)
+        # This process holds both alone: whoever was writing to an upload before it is dead.
         await db.note(uploads.clear_leases)
         yield Adapters(
             db=db,
-            store=FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free),
+            store=store,
             pool=pool,
             terms=Terms(system_clock, settings.storage),
             metrics=Metrics(),
@@ -97,12 +95,10 @@ async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor
         await db.close()
 
 
-async def _drain(entry: Entry, sites: list[web.SockSite], limit: float) -> None:
-    """Take no new connections, and let the requests under way finish."""
+async def _drain(entry: Entry, limit: float) -> None:
+    """Let the requests under way finish."""
     entry.stopping.set()
     _log.info("stopping", limit=limit)
-    for site in sites:
-        await site.stop()
     try:
         async with asyncio.timeout(limit):
             await entry.idle()

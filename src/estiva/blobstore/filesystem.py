@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects as files in one directory tree: `<root>/<2 hex>/<uuid hex>`.
+"""Objects as files in one directory tree: `<root>/<2 hex>/<uuid hex>`; the tree's own name stands in `<root>/id`.
 
 1. A file is written in place under its final name, so a commit moves nothing.
 2. Durable means: fdatasync of the file, and fsync of each directory that got a new entry.
@@ -159,6 +159,25 @@ class FilesystemStore:
             (root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
         _sync_directory(root)
         return cls(root, pool, min_free=min_free)
+
+    async def identity(self) -> str:
+        """Read the file that names this tree, or write it."""
+        return await self._run(self._identity)
+
+    def _identity(self) -> str:
+        path = self._root / "id"
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            pass
+        identity, unfinished = uuid.uuid4().hex, path.with_name("id.new")
+        with unfinished.open("w") as file:
+            file.write(f"{identity}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        _sync_directory(self._root)
+        return identity
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         try:

@@ -2,6 +2,7 @@
 """Objects in the process's memory, for tests and throw-away registries: nothing survives the process."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import BinaryIO
 
@@ -76,6 +77,11 @@ class MemoryStore:
     def __init__(self, capacity: int | None = None) -> None:
         self._objects: dict[str, _Object] = {}
         self._capacity = capacity
+        self._identity = uuid.uuid4().hex
+
+    async def identity(self) -> str:
+        """Return the name of this object."""
+        return self._identity
 
     def require(self, size: int) -> None:
         """Raise StorageFull unless `size` more bytes fit."""

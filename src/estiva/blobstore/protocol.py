@@ -80,6 +80,9 @@ class Reader(Protocol):
 class BlobStore(Protocol):
     """Where bytes live."""
 
+    async def identity(self) -> str:
+        """Return the random name that the store was given when it was first used, and keeps for good."""
+
     async def writer(self, key: str, offset: int) -> Writer:
         """Open the object for appending at `offset`, creating it at offset 0.
 

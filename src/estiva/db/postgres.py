@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy import Connection
@@ -255,12 +256,18 @@ async def open_postgres(url: str, revisions: Revisions = CURRENT) -> PostgresDat
     except _DRIVER as error:
         reason = error.orig if isinstance(error, DBAPIError) else error
         raise DatabaseUnusable(
-            f"the database cannot be opened: {str(reason) or type(reason).__name__}",
+            f"the database {_place(url)} cannot be opened: {str(reason) or type(reason).__name__}",
             hint="check that the server runs, and the URL's user, password, host and name of the database",
         ) from error
     finally:
         await engine.dispose()
     return PostgresDatabase(url)
+
+
+def _place(url: str) -> str:
+    """Return what of the URL is no secret."""
+    parts = urlsplit(url)
+    return f"{parts.path.lstrip('/')} on {parts.netloc.rpartition('@')[2]}"
 
 
 def _migrate(conn: Connection, revisions: Revisions) -> None:

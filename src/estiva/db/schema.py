@@ -145,6 +145,14 @@ condemned_objects = Table(
     sqlite_with_rowid=False,
 )
 
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", _Word, primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 for _table in (blobs, links, manifests):
     # Small: what is referenced carries no time of review.
     Index(

@@ -2,8 +2,11 @@
 """The HTTP server: aiohttp's low-level one, with our limits and our words for what it cannot parse."""
 
 import asyncio
+import socket
+from collections.abc import Iterable
 from typing import Any
 
+import aiofastnet
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -12,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from estiva.errors import ClientError, HeadersTooLarge, RequestInvalid
 from estiva.options.limits import LimitOptions
 from estiva.web.entry import Entry
+from estiva.web.tcp import was_reset
 
 HEAD_BYTES = 256 * 1024  # of one request line and all its headers; a push with a hundred tags has 13 KiB
 READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
@@ -48,6 +52,21 @@ class Connection(RequestHandler):
             self._head_size += len(data)
             if self._head_size > HEAD_BYTES:
                 self._refuse_head()
+        self._notice_reset()
+
+    def _notice_reset(self) -> None:
+        """Go on reading after a reset, until its end shows.
+
+        libuv forgets a descriptor that is in error, once it has told of it. Of a reset that comes together with data,
+        that would be with the first of the data, and under uvloop nothing would wake this connection again.
+        """
+        if self.transport is not None and not self._body.is_eof() and was_reset(self.transport):
+            self._loop.call_soon(self._watch_again)
+
+    def _watch_again(self) -> None:
+        if self.transport is not None and self.transport.is_reading():
+            self.transport.pause_reading()
+            self.transport.resume_reading()
 
     def _refuse_head(self) -> None:
         self._refused = True
@@ -100,6 +119,27 @@ class Server(web.Server):
         )
         self._entry = entry
         self._head_timeout = limits.head_timeout
+        self._listeners: list[asyncio.AbstractServer] = []
+
+    async def accept(self, sockets: Iterable[socket.socket], backlog: int) -> None:
+        """Begin to accept connections; `backlog` of them may wait on each socket.
+
+        Only these get aiofastnet's transports, for sendfile; what the database's driver opens gets the loop's own.
+        """
+        for listening in sockets:
+            listener = await aiofastnet.create_server(self._loop, self, sock=listening, backlog=backlog)
+            self._listeners.append(listener)
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections. Those that are there go on."""
+        for listener in self._listeners:
+            listener.close()
+
+    async def close(self, limit: float) -> None:
+        """Close every connection; handlers still at work are cancelled after `limit` seconds."""
+        await asyncio.sleep(0)  # what has arrived already begins to be handled, so that it is not taken for idle
+        self.pre_shutdown()
+        await self.shutdown(limit)
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""

@@ -2,11 +2,10 @@
 """Clients that do not read what they asked for are cut off; clients that are merely slow are not."""
 
 import asyncio
-import socket
 from types import TracebackType
 from typing import Self
 
-_TCP_INFO_ACKED = slice(120, 128)  # tcpi_bytes_acked in struct tcp_info (linux/tcp.h), since Linux 4.1
+from estiva.web.tcp import acknowledged
 
 
 class StallGuard:
@@ -27,7 +26,7 @@ class StallGuard:
         return self
 
     def _watch(self) -> None:
-        acked = _acknowledged(self._transport)
+        acked = acknowledged(self._transport)
         if acked is not None and acked == self._acked:
             self._transport.abort()
             return
@@ -39,15 +38,3 @@ class StallGuard:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-
-
-def _acknowledged(transport: asyncio.Transport) -> int | None:
-    """Return how many bytes the peer has acknowledged, or None when the kernel does not tell."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or connection.family not in {socket.AF_INET, socket.AF_INET6}:
-        return None
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_ACKED.stop)
-    except OSError:
-        return None
-    return int.from_bytes(info[_TCP_INFO_ACKED], "little")
