@@ -34,6 +34,17 @@ class StorageFault(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Limit(StrEnum):
+    """A bound of `limits` that a client met."""
+
+    CONNECTIONS = "connections"
+    UPLOADS = "uploads"
+    BUFFERS = "buffers"
+    WRITES = "writes"
+    HEAD = "head"
+    HEAD_TIME = "head_time"
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """The name, the meaning and the labels of a metric."""
@@ -59,6 +70,13 @@ CONNECTIONS = Family("estiva_connections", "Open client connections.")
 FREE = Family("estiva_storage_free_bytes", "Room left in the storage; absent where it has no bound.")
 SIZE = Family("estiva_storage_size_bytes", "Size of the storage; absent where it has no bound.")
 FAULTS = Family("estiva_storage_errors_total", "Requests that failed because of the storage.", ("fault",))
+REFUSED = Family("estiva_refused_total", "Requests and connections refused because a limit was reached.", ("limit",))
+BUFFERS = Family("estiva_upload_buffer_bytes", "Memory in use for the bytes of uploads.")
+QUEUE = Family("estiva_database_queue", "Changes that wait for the database.")
+COMMITS = Family("estiva_database_commits_total", "Transactions committed that changed something.")
+WRITES = Family(
+    "estiva_database_writes_total", "Changes committed; several share one transaction when many arrive at once."
+)
 BUILD = Family("estiva_build_info", "Always 1; its label tells the version.", ("version",))
 
 FAMILIES = (
@@ -72,6 +90,11 @@ FAMILIES = (
     FREE,
     SIZE,
     FAULTS,
+    REFUSED,
+    BUFFERS,
+    QUEUE,
+    COMMITS,
+    WRITES,
     BUILD,
 )
 
@@ -93,6 +116,8 @@ class Metrics(Collector):
         self._received = self._sent = 0
         self._in_flight = self._uploads = self._connections = 0
         self._faults = dict.fromkeys(StorageFault, 0)
+        self._refused = dict.fromkeys(Limit, 0)
+        self._buffers = self._queue = self._commits = self._writes = 0
         self._free: int | None = None
         self._size: int | None = None
         self._registry = CollectorRegistry()
@@ -135,6 +160,23 @@ class Metrics(Collector):
         """Count a request that failed because of the storage."""
         self._faults[fault] += 1
 
+    def refused(self, limit: Limit) -> None:
+        """Count a request or a connection that was refused because of a limit."""
+        self._refused[limit] += 1
+
+    def buffers(self, bytes_in_use: int) -> None:
+        """Set how much memory the bytes of uploads take."""
+        self._buffers = bytes_in_use
+
+    def write_queue(self, depth: int) -> None:
+        """Set how many changes wait for the database."""
+        self._queue = depth
+
+    def committed(self, jobs: int) -> None:
+        """Count a transaction that committed `jobs` changes."""
+        self._commits += 1
+        self._writes += jobs
+
     def observe_space(self, free: int | None, total: int | None) -> None:
         """Set the room in the storage, in bytes; None where it has no bound."""
         self._free, self._size = free, total
@@ -158,6 +200,12 @@ class Metrics(Collector):
         for fault, count in self._faults.items():
             faults.add_metric([fault.value], count)
         yield faults
+        refused = _counter(REFUSED)
+        for limit, count in self._refused.items():
+            refused.add_metric([limit.value], count)
+        yield refused
+        yield from (_gauge(BUFFERS, self._buffers), _gauge(QUEUE, self._queue))
+        yield from (_counter(COMMITS, self._commits), _counter(WRITES, self._writes))
         yield from (_counter(RECEIVED, self._received), _counter(SENT, self._sent))
         yield from (_gauge(IN_FLIGHT, self._in_flight), _gauge(UPLOADS, self._uploads))
         yield from (_gauge(CONNECTIONS, self._connections), _gauge(FREE, self._free), _gauge(SIZE, self._size))
