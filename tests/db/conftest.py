@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from estiva.db.engine import Database, open_database
+from estiva.db.engine import Database
+from estiva.db.opening import open_database
 from harness.postgres import PostgresServer, postgres_server
 
 BOTH = ["sqlite_location", pytest.param("postgresql_location", marks=pytest.mark.postgresql)]

@@ -25,6 +25,11 @@ def make_repository(conn, name="r") -> int:
     return repositories.ensure(conn, name, NOW)
 
 
+def find_repository(conn, name) -> int | None:
+    """Return the id of a repository."""
+    return conn.execute(repositories.FIND.statement, {"wanted": name}).scalar_one_or_none()
+
+
 def make_blob(conn, repository_id, wanted) -> str:
     """Let a blob show in a repository; return its key."""
     links.lock(conn, repository_id, [wanted])

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select
 
 import estiva.db
-from db.rows import NOW, A, make_blob, make_manifest, make_repository
+from db.rows import NOW, A, find_repository, make_blob, make_manifest, make_repository
 from estiva.db import blobs, links, manifests, repositories
 from estiva.db.engine import HotQuery
+from estiva.db.opening import open_database
 from estiva.db.schema import metadata
 from estiva.errors import BlobUnknown, DatabaseUnavailable
 
@@ -44,19 +45,19 @@ def fill(conn):
 
 
 async def test_what_is_written_is_read_after_reopening(location):
-    first = await estiva.db.engine.open_database(location)
+    first = await open_database(location)
     made = await first.write(repositories.ensure, "r", NOW)
     await first.close()
-    second = await estiva.db.engine.open_database(location)
+    second = await open_database(location)
     assert await second.row(repositories.FIND, "r") == (made,)
     await second.close()
 
 
 async def test_a_note_is_seen_by_every_way_of_reading(database):
     made = await database.note(repositories.ensure, "r", now=NOW)
-    assert (await database.read(repositories.find, "r")).id == made
+    assert await database.read(find_repository, "r") == made
     assert await database.row(repositories.FIND, "r") == (made,)
-    assert (await database.write(repositories.find, "r")).id == made
+    assert await database.write(find_repository, "r") == made
 
 
 @pytest.mark.parametrize("way", ["write", "note"])
@@ -144,7 +145,7 @@ async def test_a_database_that_works_says_so(database):
 
 
 async def test_after_closing_nothing_is_accepted(sqlite_location):
-    database = await estiva.db.engine.open_database(sqlite_location)
+    database = await open_database(sqlite_location)
     await database.close()
     for call in (
         database.write(nothing),
@@ -158,12 +159,12 @@ async def test_after_closing_nothing_is_accepted(sqlite_location):
 
 
 async def test_what_was_asked_before_closing_is_still_done(location):
-    database = await estiva.db.engine.open_database(location)
+    database = await open_database(location)
     asked = asyncio.create_task(database.write(make_repository))
     await asyncio.sleep(0)
     await database.close()
     await asked
-    again = await estiva.db.engine.open_database(location)
+    again = await open_database(location)
     assert await again.row(repositories.FIND, "r") is not None
     await again.close()
 

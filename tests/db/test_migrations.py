@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 
 from db.rows import make_repository
 from estiva.db import repositories
-from estiva.db.engine import open_database
 from estiva.db.migrate import CURRENT, Revisions, _version, migrate
+from estiva.db.opening import open_database
 from estiva.db.postgres import open_postgres
 from estiva.db.schema import metadata
 from estiva.db.sqlite import prepare

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from db.rows import NOW, make_repository
+from db.rows import NOW, find_repository, make_repository
 from estiva.db import repositories
-from estiva.db.engine import open_database
+from estiva.db.opening import open_database
 from estiva.db.postgres import HOT_POOL, POOL, translate
 from estiva.errors import BlobUnknown, DatabaseUnavailable, DatabaseUnusable, StorageFull
 
@@ -92,7 +92,7 @@ async def test_a_lost_connection_is_replaced_before_anybody_notices(postgresql, 
     kill_all(server)
     assert await postgresql.row(repositories.FIND, "r1") is not None
     kill_all(server)
-    assert await postgresql.read(repositories.find, "r1") is not None
+    assert await postgresql.read(find_repository, "r1") is not None
     kill_all(server)
     assert await postgresql.write(repositories.ensure, "r1", NOW)
     await postgresql.check()
@@ -143,12 +143,12 @@ def someone_waits(conn):
 
 async def test_a_read_sees_one_state_however_long_it_reads(postgresql, server):
     def read(conn):
-        before = repositories.find(conn, "r")
+        before = find_repository(conn, "r")
         server.run("INSERT INTO repositories (name, created_at) VALUES ('r', 1)")
-        return before, repositories.find(conn, "r")
+        return before, find_repository(conn, "r")
 
     assert await postgresql.read(read) == (None, None)
-    assert await postgresql.read(repositories.find, "r") is not None
+    assert await postgresql.read(find_repository, "r") is not None
 
 
 async def test_a_note_does_not_wait_for_the_disk_and_a_write_is_left_to_the_server_s_setting(postgresql, server):
@@ -214,7 +214,7 @@ def test_without_its_driver_postgresql_is_refused_with_a_cure():
     script = """
         import asyncio, sys
         sys.modules["asyncpg"] = None
-        from estiva.db.engine import open_database
+        from estiva.db.opening import open_database
         from estiva.errors import DatabaseUnusable
         try:
             asyncio.run(open_database("postgresql://127.0.0.1/x"))

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from db.rows import make_repository
-from estiva.db.engine import open_database
 from estiva.db.mounts import file_system, unsuitable
+from estiva.db.opening import open_database
 from estiva.db.sqlite import connect, require_wal, translate
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
 
@@ -190,7 +190,7 @@ def test_errors_that_are_no_driver_s_stay_what_they_are():
 def test_sqlite_serves_without_alembic_and_without_the_other_database_s_driver(tmp_path):
     script = """
         import asyncio, sys
-        from estiva.db.engine import open_database
+        from estiva.db.opening import open_database
         async def main():
             for _ in range(2):
                 await (await open_database(sys.argv[1])).close()

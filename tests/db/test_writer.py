@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from db.rows import make_repository
+from db.rows import find_repository, make_repository
 from estiva.db import repositories
-from estiva.db.engine import open_database
+from estiva.db.opening import open_database
 from estiva.db.sqlite import connect
 from estiva.db.writer import BATCH
 from estiva.errors import BlobUnknown, DatabaseUnavailable, StorageFull
@@ -206,7 +206,7 @@ def test_a_loop_that_ends_while_work_is_queued_leaves_a_thread_that_ends(sqlite_
 
 
 async def test_readers_do_not_wait_for_the_writer(sqlite, gate):
-    assert await sqlite.read(repositories.find, "r") is None
+    assert await sqlite.read(find_repository, "r") is None
     assert await sqlite.row(repositories.FIND, "r") is None
 
 
@@ -214,21 +214,21 @@ async def test_a_reader_sees_one_state_however_long_it_reads(sqlite):
     started, written = threading.Event(), threading.Event()
 
     def read(conn):
-        before = repositories.find(conn, "r")
+        before = find_repository(conn, "r")
         started.set()
         written.wait(30)
-        return before, repositories.find(conn, "r")
+        return before, find_repository(conn, "r")
 
     reading = asyncio.create_task(sqlite.read(read))
     await asyncio.to_thread(started.wait, 30)
     await sqlite.write(make_repository)
     written.set()
     assert await reading == (None, None)
-    assert await sqlite.read(repositories.find, "r") is not None
+    assert await sqlite.read(find_repository, "r") is not None
 
 
 async def test_a_file_that_was_moved_away_is_not_made_anew(sqlite, sqlite_location):
     Path(sqlite_location).rename(sqlite_location + ".moved")
     with pytest.raises(Exception, match="unable to open"):
-        await sqlite.read(repositories.find, "r")
+        await sqlite.read(find_repository, "r")
     assert not Path(sqlite_location).exists()

@@ -14,7 +14,8 @@ from estiva.app.sockets import BACKLOG, listen
 from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms
-from estiva.db.engine import Database, open_database
+from estiva.db.engine import Database
+from estiva.db.opening import open_database
 from estiva.jobs.sweeper import Sweeper
 from estiva.options.log import LogOptions
 from estiva.telemetry.access import open_access_log

@@ -33,7 +33,7 @@ RENDER = {
     paths.TagsList: lambda route: paths.tags_path(route.name),
     paths.ManifestPath: lambda route: paths.manifest_path(route.name, route.reference),
     paths.BlobPath: lambda route: paths.blob_path(route.name, route.digest),
-    paths.Uploads: lambda route: paths.uploads_path(route.name),
+    paths.Uploads: lambda route: f"/v2/{route.name}/blobs/uploads/",
     paths.UploadSession: lambda route: paths.upload_path(route.name, route.session),
     paths.Referrers: lambda route: paths.referrers_path(route.name, route.digest),
 }

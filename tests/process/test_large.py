@@ -6,7 +6,7 @@ import time
 from sqlalchemy import select
 
 from estiva.db import schema
-from estiva.db.engine import open_database
+from estiva.db.opening import open_database
 from harness.client import connect
 from harness.content import digest
 from harness.process import ServerProcess

@@ -22,7 +22,7 @@ from estiva.blobstore import FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms, system_clock
 from estiva.db import uploads
-from estiva.db.engine import open_database
+from estiva.db.opening import open_database
 from estiva.options.server import OpenMode
 from estiva.telemetry.access import open_access_log
 from estiva.telemetry.logs import configure_logging

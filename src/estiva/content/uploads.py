@@ -27,7 +27,7 @@ from estiva.db.engine import Database
 from estiva.db.uploads import Upload
 from estiva.errors import DigestInvalid, EstivaError, UploadOutOfOrder
 from estiva.oci.digests import Algorithm, Digest
-from estiva.oci.uploads import UploadProgress, check_received, plan_chunk
+from estiva.oci.uploads import check_received, plan_chunk
 
 RUNNING_DIGESTS = 1024  # sessions between two requests whose digest is kept in memory; some hundred bytes each
 
@@ -117,17 +117,15 @@ class Uploads:
             yield _Held(upload=upload, lease=lease, running=running)
 
     async def _receive(self, held: _Held, arriving: Arriving) -> None:
-        upload = held.upload
-        progress = UploadProgress(offset=upload.size, algorithm=upload.algorithm, hashed=upload.hashed)
-        chunk = plan_chunk(progress, arriving.content_range, arriving.length)
-        if chunk.length == 0:
+        announced = plan_chunk(held.upload.size, arriving.content_range, arriving.length)
+        if announced == 0:
             return
         receiver = await self._open_receiver(held)
         try:
             await receiver.take(arriving.body)
-            check_received(chunk, receiver.received)
+            check_received(announced, receiver.received)
         except EstivaError:
-            if chunk.length is None or receiver.received <= chunk.length:
+            if announced is None or receiver.received <= announced:
                 await self._keep(held, receiver)
             raise
         else:

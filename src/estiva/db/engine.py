@@ -11,14 +11,11 @@ again when that transaction met a conflict: so it has no effect but on the datab
 from collections.abc import Callable, Collection
 from functools import cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
-
-from estiva.errors import DatabaseUnusable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -70,25 +67,6 @@ class Database(Protocol):
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
-
-
-async def open_database(location: str | Path) -> Database:
-    """Open the database at a path (SQLite) or a `postgresql://` URL, migrating it when it is of an older version.
-
-    Raises DatabaseUnusable.
-    """
-    if str(location).startswith(("postgresql://", "postgres://")):
-        try:
-            from estiva.db.postgres import open_postgres
-        except ImportError as error:
-            raise DatabaseUnusable(
-                f"PostgreSQL needs the package {error.name}, which is not installed",
-                hint="install it where Estiva is: pip install asyncpg greenlet (or '.[postgresql]' from the sources)",
-            ) from error
-        return await open_postgres(str(location))
-    from estiva.db.sqlite import open_sqlite
-
-    return await open_sqlite(Path(location))
 
 
 _LOCK_NAME = select(func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger)))

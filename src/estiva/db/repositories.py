@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Repositories: names and their ids."""
 
-from dataclasses import dataclass
-
-from sqlalchemy import Connection, Integer, RowMapping, Text, bindparam, case, exists, func, select
+from sqlalchemy import Connection, Integer, Text, bindparam, case, exists, func, select
 
 from estiva.db.engine import HotQuery, insert_or_lock
 from estiva.db.schema import manifests, repositories
@@ -12,7 +10,6 @@ from estiva.db.schema import manifests, repositories
 FIND = HotQuery(select(repositories.c.id).where(repositories.c.name == bindparam("wanted")), "wanted")
 
 _NAME = repositories.c.name
-_BY_NAME = select(repositories).where(bindparam("wanted") == _NAME)
 _HOLDS_SOMETHING = exists().where(manifests.c.repository_id == repositories.c.id)
 _LIMIT = bindparam("most", type_=Integer)
 _CATALOG = select(_NAME).where(bindparam("after") < _NAME, _HOLDS_SOMETHING).order_by(_NAME).limit(_LIMIT)
@@ -25,25 +22,6 @@ _SEARCH = (
     .order_by(case((_NAME == _TEXT, 0), (func.substr(_NAME, 1, func.length(_TEXT)) == _TEXT, 1), else_=2), _NAME)
     .limit(_LIMIT)
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
-    """A repository; its id is never given to another one."""
-
-    id: int
-    name: str
-    created_at: int
-
-
-def _repository(row: RowMapping) -> Repository:
-    return Repository(**row)
-
-
-def find(conn: Connection, name: str) -> Repository | None:
-    """Return the repository of that name, or None."""
-    row = conn.execute(_BY_NAME, {"wanted": name}).mappings().one_or_none()
-    return None if row is None else _repository(row)
 
 
 def ensure(conn: Connection, name: str, now: int) -> int:

@@ -193,9 +193,7 @@ def prepare(path: Path, revisions: Revisions = CURRENT) -> None:
             hint=LOCAL,
         )
     try:
-        with contextlib.suppress(FileExistsError):
-            # Not for everybody to read, unlike the files that SQLite makes.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+        _make_private(path)
         with contextlib.closing(connect(path)) as connection:
             require_wal(connection, path)
             _try_writing(connection)
@@ -242,7 +240,19 @@ def _keep_copy(path: Path, copy: Path) -> None:
     """Copy the database as it was last committed; the copy has its name only when it is complete and synced."""
     unfinished = copy.with_name(f"{copy.name}.unfinished")
     unfinished.unlink(missing_ok=True)
+    _make_private(unfinished)
     with contextlib.closing(connect(path)) as source, contextlib.closing(sqlite3.connect(unfinished)) as target:
         source.backup(target)
     # SQLite has synced the file; its name comes to be in one step.
     unfinished.replace(copy)
+    descriptor = os.open(copy.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, unless it is there: not for everybody to read, unlike those that SQLite makes."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))

@@ -13,7 +13,6 @@ _HERE = tags.c.repository_id == bindparam("repository")
 _ONE = tags.c.name == bindparam("wanted")
 _ON = tags.c.digest == bindparam("manifest")
 
-_GET = select(tags.c.digest).where(_HERE, _ONE)
 _LOCK = (
     select(tags.c.name, tags.c.digest)
     .where(_HERE, tags.c.name.in_(bindparam("wanted", expanding=True)))
@@ -29,11 +28,6 @@ _PAGE = (
     .order_by(tags.c.name)
     .limit(bindparam("most", type_=Integer))
 )
-
-
-def get(conn: Connection, repository_id: int, name: str) -> str | None:
-    """Return the digest that the tag points to, or None."""
-    return conn.execute(_GET, {"repository": repository_id, "wanted": name}).scalar_one_or_none()
 
 
 def lock(conn: Connection, repository_id: int, names: Collection[str]) -> dict[str, str]:

@@ -158,11 +158,6 @@ def blob_path(name: RepositoryName, digest: Digest) -> str:
     return f"/v2/{name}/blobs/{digest}"
 
 
-def uploads_path(name: RepositoryName) -> str:
-    """Return the path where uploads begin."""
-    return f"/v2/{name}/blobs/uploads/"
-
-
 def upload_path(name: RepositoryName, session: str) -> str:
     """Return the path of an upload session."""
     return f"/v2/{name}/blobs/uploads/{session}"

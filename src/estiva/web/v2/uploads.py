@@ -23,12 +23,11 @@ class UploadsEndpoint:
     async def post(self, call: Call, route: Uploads) -> StreamResponse:
         """Open a session, unless `mount` or `digest` lead to the blob at once."""
         repository_id = await self._services.guard.push(route.name)
-        mount = call.parameter("mount")
-        if mount is not None and await self._mount(call, repository_id, Digest.parse_supported(mount)):
-            return _created(route.name, Digest.parse_supported(mount))
-        digest = call.parameter("digest")
+        mount, digest = _digest(call, "mount"), _digest(call, "digest")
+        if mount is not None and await self._mount(call, repository_id, mount):
+            return _created(route.name, mount)
         if digest is not None:
-            return await self._store_whole(call, route.name, repository_id, Digest.parse_supported(digest))
+            return await self._store_whole(call, route.name, repository_id, digest)
         session = await self._services.uploads.begin(repository_id, _algorithm(call))
         return _progress(202, route.name, session, 0)
 
@@ -69,18 +68,23 @@ class SessionEndpoint:
     async def put(self, call: Call, route: UploadSession) -> StreamResponse:
         """Add the last chunk, if any, and make the blob."""
         repository_id = await self._services.guard.resume(route.name)
-        digest = call.parameter("digest")
+        digest = _digest(call, "digest")
         if digest is None:
             raise DigestInvalid("closing an upload needs ?digest=, the digest of the whole blob")
         body = arriving(call, self._services)
-        await self._services.uploads.finish(repository_id, route.session, Digest.parse_supported(digest), body)
-        return _created(route.name, Digest.parse_supported(digest))
+        await self._services.uploads.finish(repository_id, route.session, digest, body)
+        return _created(route.name, digest)
 
     async def delete(self, call: Call, route: UploadSession) -> StreamResponse:
         """Cancel the upload; who may push may do that, whether or not deleting is switched on."""
         repository_id = await self._services.guard.resume(route.name)
         await self._services.uploads.cancel(repository_id, route.session)
         return responses.empty(204, {})
+
+
+def _digest(call: Call, name: str) -> Digest | None:
+    text = call.parameter(name)
+    return None if text is None else Digest.parse_supported(text)
 
 
 def _algorithm(call: Call) -> Algorithm:
