@@ -73,6 +73,7 @@ class Receiver:
         self._batch: list[bytes] = []
         self._size = 0
         self._job: asyncio.Future[None] | None = None
+        self._waiting = False
         self._failed = False
         self._timer: asyncio.TimerHandle | None = None
         self.received = 0
@@ -97,7 +98,8 @@ class Receiver:
 
     def _write_what_lingers(self) -> None:
         self._timer = None
-        if self._job is None or (self._job.done() and self._job.exception() is None):
+        # While `take` waits for a job it will begin the next one itself: two at once would mix up the bytes.
+        if not self._waiting and (self._job is None or (self._job.done() and self._job.exception() is None)):
             self._begin()
 
     def _begin(self) -> None:
@@ -107,11 +109,17 @@ class Receiver:
             self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch)
 
     async def _wait(self) -> None:
-        job, self._job = self._job, None
-        if job is not None:
+        job = self._job
+        if job is None:
+            return
+        self._waiting = True
+        try:
             await finished(job)
-            self._failed = job.exception() is not None
-            job.result()
+        finally:
+            self._waiting = False
+        self._job = None
+        self._failed = job.exception() is not None
+        job.result()
 
     def _absorb(self, batch: list[bytes]) -> None:
         self._writer.write(batch)
