@@ -22,6 +22,7 @@
     |  |- DeletionDisabled          405 UNSUPPORTED
     |  |- ContentInUse              405 UNSUPPORTED
     |  |- BodyStalled               408 BLOB_UPLOAD_INVALID
+    |  |- HeadStalled               408 UNSUPPORTED
     |  |- PreconditionFailed        412 MANIFEST_INVALID
     |  |- ManifestTooLarge          413 SIZE_INVALID
     |  |- TooManyTags               414 MANIFEST_INVALID
@@ -31,6 +32,7 @@
     |- ServerError                  the server is at fault; 5xx, always UNKNOWN with the request id
     |  |- StorageUnavailable        503
     |  |- DatabaseUnavailable       503
+    |  |- TooBusy                   503
     |  `- StorageFull               507
     `- OperatorError                told on the terminal, never over HTTP; ends the command with a cure
        |- SettingsInvalid
@@ -190,6 +192,12 @@ class BodyStalled(ClientError):
     code = "BLOB_UPLOAD_INVALID"
 
 
+class HeadStalled(ClientError):
+    """The request's head did not come within the limit."""
+
+    status = 408
+
+
 class PreconditionFailed(ClientError):
     """`If-Match` or `If-None-Match` does not hold: somebody else moved the tag."""
 
@@ -264,6 +272,13 @@ class DatabaseUnavailable(ServerError):
 
     status = 503
     retry_after = 5
+
+
+class TooBusy(ServerError):
+    """A limit of the server is reached: connections, uploads, or writes that wait; the message says which."""
+
+    status = 503
+    retry_after = 1
 
 
 class StorageFull(ServerError):
