@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from estiva.db.engine import Database
-from estiva.db.opening import open_database
+from harness.databases import prepared
 from harness.postgres import PostgresServer, postgres_server
 
 BOTH = ["sqlite_location", pytest.param("postgresql_location", marks=pytest.mark.postgresql)]
@@ -38,20 +38,20 @@ def location(request) -> str:
 @pytest.fixture
 async def database(location) -> AsyncIterator[Database]:
     """An open database of either kind."""
-    opened = await open_database(location)
+    opened = await prepared(location)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def sqlite(sqlite_location) -> AsyncIterator[Database]:
-    opened = await open_database(sqlite_location)
+    opened = await prepared(sqlite_location)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
 async def postgresql(postgresql_location) -> AsyncIterator[Database]:
-    opened = await open_database(postgresql_location)
+    opened = await prepared(postgresql_location)
     yield opened
     await opened.close()

@@ -12,9 +12,9 @@ import estiva.db
 from db.rows import NOW, A, find_repository, make_blob, make_manifest, make_repository
 from estiva.db import blobs, links, manifests, repositories
 from estiva.db.engine import HotQuery
-from estiva.db.opening import open_database
 from estiva.db.schema import metadata
 from estiva.errors import BlobUnknown, DatabaseUnavailable
+from harness.databases import prepared
 
 
 def hot_queries():
@@ -45,10 +45,10 @@ def fill(conn):
 
 
 async def test_what_is_written_is_read_after_reopening(location):
-    first = await open_database(location)
+    first = await prepared(location)
     made = await first.write(repositories.ensure, "r", NOW)
     await first.close()
-    second = await open_database(location)
+    second = await prepared(location)
     assert await second.row(repositories.FIND, "r") == (made,)
     await second.close()
 
@@ -145,7 +145,7 @@ async def test_a_database_that_works_says_so(database):
 
 
 async def test_after_closing_nothing_is_accepted(sqlite_location):
-    database = await open_database(sqlite_location)
+    database = await prepared(sqlite_location)
     await database.close()
     for call in (
         database.write(nothing),
@@ -159,12 +159,12 @@ async def test_after_closing_nothing_is_accepted(sqlite_location):
 
 
 async def test_what_was_asked_before_closing_is_still_done(location):
-    database = await open_database(location)
+    database = await prepared(location)
     asked = asyncio.create_task(database.write(make_repository))
     await asyncio.sleep(0)
     await database.close()
     await asked
-    again = await open_database(location)
+    again = await prepared(location)
     assert await again.row(repositories.FIND, "r") is not None
     await again.close()
 

@@ -15,13 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from db.rows import make_repository
-from estiva.db import repositories
+from estiva.db import postgres, repositories
 from estiva.db.migrate import CURRENT, Revisions, _version, migrate
-from estiva.db.opening import open_database
-from estiva.db.postgres import open_postgres
 from estiva.db.schema import metadata
 from estiva.db.sqlite import prepare
 from estiva.errors import DatabaseUnusable
+from harness.databases import prepared
 
 LATER = """
     import sqlalchemy as sa
@@ -108,7 +107,7 @@ async def test_a_new_postgresql_database_has_the_tables_that_migrations_make(pos
 async def test_a_newer_database_is_refused_and_left_alone(database, location):
     await database.write(lambda conn: conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(DatabaseUnusable, match="9999") as refused:
-        await open_database(location)
+        await prepared(location)
     assert refused.value.hint
 
 
@@ -116,14 +115,14 @@ async def test_a_database_of_another_program_is_refused(database, location):
     await database.write(empty)
     await database.write(lambda conn: conn.exec_driver_sql("CREATE TABLE theirs (id INTEGER)"))
     with pytest.raises(DatabaseUnusable, match="theirs"):
-        await open_database(location)
+        await prepared(location)
 
 
 class TestSqlite:
     @pytest.fixture
     async def path(self, sqlite_location):
         """The file of a database with one repository."""
-        database = await open_database(sqlite_location)
+        database = await prepared(sqlite_location)
         await database.write(make_repository)
         await database.close()
         return Path(sqlite_location)
@@ -149,7 +148,7 @@ class TestSqlite:
         with pytest.raises(ZeroDivisionError):
             prepare(path, later(tmp_path / "migrations", "1 / 0"))
         assert columns(path) == ["id", "name", "created_at"]
-        database = await open_database(path)
+        database = await prepared(path)
         assert await database.row(repositories.FIND, "r") == (1,)
         await database.close()
 
@@ -180,19 +179,18 @@ class TestSqlite:
 class TestPostgresql:
     async def test_an_older_database_is_migrated(self, postgresql, postgresql_location, tmp_path):
         await postgresql.write(make_repository)
-        migrated = await open_postgres(postgresql_location, later(tmp_path / "migrations"))
-        found = await migrated.read(lambda conn: conn.exec_driver_sql("SELECT name, title FROM repositories").all())
+        await postgres.prepare(postgresql_location, later(tmp_path / "migrations"))
+        found = await postgresql.read(lambda conn: conn.exec_driver_sql("SELECT name, title FROM repositories").all())
         assert found == [("r", None)]
-        await migrated.close()
 
     async def test_a_migration_that_fails_changes_nothing(self, postgresql, postgresql_location, tmp_path):
         with pytest.raises(ZeroDivisionError):
-            await open_postgres(postgresql_location, later(tmp_path / "migrations", "1 / 0"))
-        await (await open_database(postgresql_location)).close()
+            await postgres.prepare(postgresql_location, later(tmp_path / "migrations", "1 / 0"))
+        await (await prepared(postgresql_location)).close()
         assert await postgresql.read(compare) == []
 
     async def test_processes_that_start_at_once_agree(self, postgresql_location):
-        opened = await asyncio.gather(*(open_database(postgresql_location) for _ in range(4)))
+        opened = await asyncio.gather(*(prepared(postgresql_location) for _ in range(4)))
         made = await asyncio.gather(*(database.write(make_repository) for database in opened))
         assert len(set(made)) == 1
         await asyncio.gather(*(database.close() for database in opened))

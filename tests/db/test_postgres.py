@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from db.rows import NOW, find_repository, make_repository
 from estiva.db import repositories
-from estiva.db.opening import open_database
 from estiva.db.postgres import HOT_POOL, POOL, translate
 from estiva.errors import BlobUnknown, DatabaseUnavailable, DatabaseUnusable, StorageFull
+from harness.databases import prepared
 
 pytestmark = pytest.mark.postgresql
 
@@ -188,7 +188,7 @@ def test_errors_that_are_no_server_s_stay_what_they_are():
 
 async def test_a_server_that_is_not_there_is_told_with_a_cure(server):
     with pytest.raises(DatabaseUnusable) as refused:
-        await open_database("postgresql://postgres:secret@127.0.0.1:1/postgres")
+        await prepared("postgresql://postgres:secret@127.0.0.1:1/postgres")
     assert refused.value.hint
 
 
@@ -205,7 +205,7 @@ async def test_a_server_that_is_not_there_is_told_with_a_cure(server):
 )
 async def test_a_url_that_leads_nowhere_is_told_without_its_password(server, url):
     with pytest.raises(DatabaseUnusable) as refused:
-        await open_database(url.format(port=server.port))
+        await prepared(url.format(port=server.port))
     assert "secret" not in refused.value.message + refused.value.hint
     assert refused.value.hint
 
@@ -214,7 +214,7 @@ def test_without_its_driver_postgresql_is_refused_with_a_cure():
     script = """
         import asyncio, sys
         sys.modules["asyncpg"] = None
-        from estiva.db.opening import open_database
+        from estiva.db.opening import open_database, prepare_database
         from estiva.errors import DatabaseUnusable
         try:
             asyncio.run(open_database("postgresql://127.0.0.1/x"))

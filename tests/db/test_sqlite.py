@@ -17,9 +17,9 @@ from sqlalchemy.exc import OperationalError
 
 from db.rows import make_repository
 from estiva.db.mounts import file_system, unsuitable
-from estiva.db.opening import open_database
 from estiva.db.sqlite import connect, require_wal, translate
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
+from harness.databases import prepared
 
 NOBODY = 65534
 
@@ -71,7 +71,7 @@ def test_a_file_system_without_shared_memory_is_refused_with_a_cure(tmp_path):
 )
 async def test_a_place_that_cannot_be_written_is_refused_with_a_cure(location):
     with pytest.raises(DatabaseUnusable) as refused:
-        await open_database(location)
+        await prepared(location)
     assert refused.value.hint
     assert location in refused.value.message
 
@@ -94,15 +94,15 @@ def place() -> Iterator[Path]:
 async def test_a_read_only_directory_is_refused(place):
     place.chmod(0o500)
     with pytest.raises(DatabaseUnusable):
-        await open_database(place / "estiva.db")
+        await prepared(place / "estiva.db")
 
 
 async def test_a_read_only_file_is_refused(place):
     path = place / "estiva.db"
-    await (await open_database(path)).close()
+    await (await prepared(path)).close()
     path.chmod(0o400)
     with pytest.raises(DatabaseUnusable, match="readonly"):
-        await open_database(path)
+        await prepared(path)
 
 
 @pytest.mark.parametrize("content", [b"hello, this is no database" * 100, b"SQLite format 3\0" + bytes(84)])
@@ -110,13 +110,13 @@ async def test_a_file_that_is_something_else_is_refused_and_left_alone(tmp_path,
     path = tmp_path / "estiva.db"
     path.write_bytes(content)
     with pytest.raises(DatabaseUnusable):
-        await open_database(path)
+        await prepared(path)
     assert path.read_bytes() == content
 
 
 async def test_a_path_may_hold_any_character(tmp_path):
     path = tmp_path / "a b?c#d%41é.db"
-    await (await open_database(path)).close()
+    await (await prepared(path)).close()
     assert path.exists()
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
@@ -128,7 +128,7 @@ async def test_the_database_is_not_for_everybody_to_read(sqlite, sqlite_location
 
 
 async def test_closing_leaves_one_file(sqlite_location):
-    database = await open_database(sqlite_location)
+    database = await prepared(sqlite_location)
     await database.write(make_repository)
     await database.close()
     assert list(Path(sqlite_location).parent.iterdir()) == [Path(sqlite_location)]
@@ -190,9 +190,10 @@ def test_errors_that_are_no_driver_s_stay_what_they_are():
 def test_sqlite_serves_without_alembic_and_without_the_other_database_s_driver(tmp_path):
     script = """
         import asyncio, sys
-        from estiva.db.opening import open_database
+        from estiva.db.opening import open_database, prepare_database
         async def main():
             for _ in range(2):
+                await prepare_database(sys.argv[1])
                 await (await open_database(sys.argv[1])).close()
         asyncio.run(main())
         print({"alembic", "asyncpg"} & set(sys.modules))

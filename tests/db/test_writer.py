@@ -11,10 +11,10 @@ from sqlalchemy import Engine, event
 
 from db.rows import find_repository, make_repository
 from estiva.db import repositories
-from estiva.db.opening import open_database
 from estiva.db.sqlite import connect
 from estiva.db.writer import BATCH
 from estiva.errors import BlobUnknown, DatabaseUnavailable, StorageFull
+from harness.databases import prepared
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_loop_that_ends_while_work_is_queued_leaves_a_thread_that_ends(sqlite_
     opened = threading.Event()
 
     async def leave():
-        database = await open_database(sqlite_location)
+        database = await prepared(sqlite_location)
         asking = tasks([database.write(lambda conn: opened.wait(30)), database.write(make_repository, "a")])
         await asyncio.sleep(0)
         closing = asyncio.create_task(database.close())

@@ -15,12 +15,12 @@ from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms
 from estiva.db.engine import Database
-from estiva.db.opening import open_database
 from estiva.jobs.sweeper import Sweeper
 from estiva.options.log import LogOptions
 from estiva.telemetry.access import open_access_log
 from estiva.telemetry.metrics import Metrics
 from estiva.web.server import Server
+from harness.databases import prepared
 
 
 class Clock:
@@ -56,7 +56,7 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
     clock, log = Clock(), io.StringIO()
     data.mkdir(exist_ok=True)
     (data / "blobs").mkdir(exist_ok=True)
-    db = await open_database(database or str(data / "estiva.db"))
+    db = await prepared(database or str(data / "estiva.db"))
     with ThreadPoolExecutor(4) as pool:
         adapters = Adapters(
             db=db,

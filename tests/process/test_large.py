@@ -6,9 +6,9 @@ import time
 from sqlalchemy import select
 
 from estiva.db import schema
-from estiva.db.opening import open_database
 from harness.client import connect
 from harness.content import digest
+from harness.databases import prepared
 from harness.process import ServerProcess
 
 TAGS = 200_000
@@ -18,7 +18,7 @@ BATCH = 10_000
 async def fill(data):
     """Write a repository with many tags straight into a database."""
     manifest = b"{}"
-    database = await open_database(str(data / "estiva.db"))
+    database = await prepared(str(data / "estiva.db"))
     await database.write(insert_manifest, digest(manifest), manifest)
     for first in range(0, TAGS, BATCH):
         await database.write(insert_tags, digest(manifest), range(first, first + BATCH))

@@ -22,7 +22,7 @@ from estiva.blobstore import FilesystemStore
 from estiva.config import Settings
 from estiva.content.terms import Terms, system_clock
 from estiva.db import uploads
-from estiva.db.opening import open_database
+from estiva.db.opening import open_database, prepare_database
 from estiva.options.server import OpenMode
 from estiva.telemetry.access import open_access_log
 from estiva.telemetry.logs import configure_logging
@@ -77,7 +77,9 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
 
 @contextlib.asynccontextmanager
 async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
-    db = await open_database(settings.server.database or str(directory.database))
+    location = settings.server.database or str(directory.database)
+    await prepare_database(location)
+    db = await open_database(location)
     try:
         store = FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free)
         await pair(db, store, directory.blobs)

@@ -1,26 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open a database of either kind."""
+"""Open a database of either kind: prepared by one process, then opened by each that uses it."""
 
 from pathlib import Path
+from types import ModuleType
 
 from estiva.db.engine import Database
 from estiva.errors import DatabaseUnusable
 
 
-async def open_database(location: str | Path) -> Database:
-    """Open the database at a path (SQLite) or a `postgresql://` URL, migrating it when it is of an older version.
+async def prepare_database(location: str | Path) -> None:
+    """Make sure that the database at a path (SQLite) or a `postgresql://` URL can be used and is of this version.
 
-    Raises DatabaseUnusable.
+    It is made, or migrated, as needed; nothing stays open. Raises DatabaseUnusable.
     """
-    if str(location).startswith(("postgresql://", "postgres://")):
-        try:
-            from estiva.db.postgres import open_postgres
-        except ImportError as error:
-            raise DatabaseUnusable(
-                f"PostgreSQL needs the package {error.name}, which is not installed",
-                hint="install it where Estiva is: pip install asyncpg greenlet (or '.[postgresql]' from the sources)",
-            ) from error
-        return await open_postgres(str(location))
-    from estiva.db.sqlite import open_sqlite
+    if _is_url(location):
+        await _postgres().prepare(str(location))
+        return
+    from estiva.db.sqlite import prepare
 
-    return await open_sqlite(Path(location))
+    prepare(Path(location))
+
+
+async def open_database(location: str | Path) -> Database:
+    """Open a database that was prepared. It belongs to the event loop that opens it, and crosses no fork."""
+    if _is_url(location):
+        opened: Database = _postgres().PostgresDatabase(str(location))
+        return opened
+    from estiva.db.sqlite import SqliteDatabase
+
+    return SqliteDatabase(Path(location))
+
+
+def _is_url(location: str | Path) -> bool:
+    return str(location).startswith(("postgresql://", "postgres://"))
+
+
+def _postgres() -> ModuleType:
+    try:
+        from estiva.db import postgres
+    except ImportError as error:
+        raise DatabaseUnusable(
+            f"PostgreSQL needs the package {error.name}, which is not installed",
+            hint="install it where Estiva is: pip install asyncpg greenlet (or '.[postgresql]' from the sources)",
+        ) from error
+    return postgres

@@ -244,8 +244,8 @@ async def _once(engine: AsyncEngine, call: Callable[[Connection], T]) -> T:
     return result
 
 
-async def open_postgres(url: str, revisions: Revisions = CURRENT) -> PostgresDatabase:
-    """Open the database, migrating it as needed. Raises DatabaseUnusable."""
+async def prepare(url: str, revisions: Revisions = CURRENT) -> None:
+    """Make sure that the database can be used and is of this version. Raises DatabaseUnusable."""
     # A migration may take as long as it takes, and waits for another process that migrates.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=partial(_connect, url, None), poolclass=NullPool
@@ -261,7 +261,6 @@ async def open_postgres(url: str, revisions: Revisions = CURRENT) -> PostgresDat
         ) from error
     finally:
         await engine.dispose()
-    return PostgresDatabase(url)
 
 
 def _place(url: str) -> str:

@@ -177,12 +177,6 @@ def _nothing(conn: Connection) -> None:
     conn.exec_driver_sql("SELECT 1")
 
 
-async def open_sqlite(path: Path) -> SqliteDatabase:
-    """Open the file, making and migrating it as needed. Raises DatabaseUnusable."""
-    await asyncio.to_thread(prepare, path)
-    return SqliteDatabase(path)
-
-
 def prepare(path: Path, revisions: Revisions = CURRENT) -> None:
     """Make sure that the file can be used safely and is of this version. Raises DatabaseUnusable."""
     kind = unsuitable(path)
