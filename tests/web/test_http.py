@@ -11,6 +11,7 @@ import pytest
 from estiva.config import Settings
 from estiva.db import uploads
 from estiva.options.limits import LimitOptions
+from estiva.web.server import SURPLUS
 from harness.content import OCI_MANIFEST, Image, blob, digest
 from harness.objects import object_files
 from harness.raw import wire
@@ -232,7 +233,7 @@ async def test_a_connection_serves_on_after_an_error_with_a_body(client, registr
 class TestTime:
     @pytest.fixture
     def settings(self):
-        return Settings(limits=LimitOptions(head_timeout=0.3, stall_timeout=0.3, keepalive=0.3))
+        return Settings(limits=LimitOptions(head_timeout=0.3, stall_timeout=0.3, keepalive=0.6))
 
     async def test_a_body_that_stops_coming_is_given_up_and_the_upload_goes_on(self, client, registry):
         content = blob(100)
@@ -247,7 +248,21 @@ class TestTime:
 
     async def test_a_head_that_does_not_come_closes_the_connection(self, registry):
         async with wire(registry.port) as connection:
+            assert await connection.closed()
+
+    async def test_a_head_that_stops_coming_is_408(self, client, registry):
+        async with wire(registry.port) as connection:
             await connection.send("GET /v2/ HT")
+            assert (await connection.answer()).status == 408
+            assert await connection.closed()
+        assert b'estiva_refused_total{limit="head_time"} 1.0' in (await client.get("/metrics")).body
+
+    async def test_so_is_the_next_head_on_a_connection(self, registry):
+        async with wire(registry.port) as connection:
+            await connection.send(f"GET /v2/ HTTP/1.1\r\n{HEAD}\r\n")
+            assert (await connection.answer()).status == 200
+            await connection.send("GET /v2/ HT")
+            assert (await connection.answer()).status == 408
             assert await connection.closed()
 
     async def test_an_idle_connection_is_closed(self, registry):
@@ -264,6 +279,36 @@ class TestTime:
             async with asyncio.timeout(10):
                 while '"status":499' not in registry.log.getvalue():
                     await asyncio.sleep(0.05)
+
+
+class TestConnections:
+    @pytest.fixture
+    def settings(self):
+        return Settings(limits=LimitOptions(connections=3))
+
+    async def test_one_too_many_is_503_and_the_others_go_on(self, registry):
+        get = f"GET /v2/ HTTP/1.1\r\n{HEAD}\r\n"
+        async with wire(registry.port) as first, wire(registry.port) as second, wire(registry.port) as third:
+            for connection in (first, second, third):
+                await connection.send(get)
+                assert (await connection.answer()).status == 200
+            async with wire(registry.port) as surplus:
+                await surplus.send(get)
+                answer = await surplus.answer()
+                assert answer.status == 503
+                assert answer.headers["retry-after"] == "1"
+                assert await surplus.closed()
+            await first.send(get)
+            assert (await first.answer()).status == 200
+        async with wire(registry.port) as connection:
+            await connection.send(f"GET /metrics HTTP/1.1\r\n{HEAD}\r\n")
+            answer = await connection.answer()
+            assert b'estiva_refused_total{limit="connections"} 1.0' in answer.body
+
+    async def test_far_too_many_are_closed_without_a_word(self, registry):
+        async with contextlib.AsyncExitStack() as stack:
+            wires = [await stack.enter_async_context(wire(registry.port)) for _ in range(3 + SURPLUS + 5)]
+            assert [await connection.closed() for connection in wires[-5:]] == [True] * 5
 
 
 async def test_a_thousand_slow_connections_hold_no_thread_and_others_go_on(client, registry):

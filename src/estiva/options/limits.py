@@ -20,7 +20,15 @@ class LimitOptions:
     head_bytes: Annotated[
         int, Size(minimum=8 * KIB), "Longest request line, and longest single header, that is read."
     ] = 64 * KIB
-    head_timeout: Annotated[float, Duration(), "How long a new connection may take to send its first request."] = 30.0
+    head_total: Annotated[
+        int, Size(minimum=16 * KIB), "Longest head in all: the request line and every header together."
+    ] = 256 * KIB
+    head_timeout: Annotated[
+        float, Duration(), "How long the head of a request may take to come, and a new connection to send a first one."
+    ] = 30.0
+    connections: Annotated[
+        int, Count(1), "Most client connections of one worker. Those beyond are answered 503, or closed."
+    ] = 10_000
     keepalive: Annotated[float, Duration(), "How long a connection is kept open between two requests."] = 75.0
     stall_timeout: Annotated[
         float, Duration(), "How long a transfer, in either direction, may stand still before it is cut."

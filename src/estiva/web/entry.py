@@ -16,7 +16,6 @@ import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from estiva.errors import (
-    ClientError,
     EstivaError,
     MethodUnsupported,
     RouteUnknown,
@@ -25,7 +24,7 @@ from estiva.errors import (
     StorageUnavailable,
 )
 from estiva.telemetry.access import Access, AccessWriter
-from estiva.telemetry.metrics import Metrics, StorageFault
+from estiva.telemetry.metrics import Limit, Metrics, StorageFault
 from estiva.telemetry.request_ids import new_request_id
 from estiva.web import responses
 from estiva.web.call import Call
@@ -58,7 +57,7 @@ class Entry:
         self._stall_timeout = stall_timeout
         self._idle = asyncio.Event()
         self._idle.set()
-        self._under_way = 0
+        self._under_way = self._connections = 0
         self.stopping = asyncio.Event()
 
     async def idle(self) -> None:
@@ -131,12 +130,19 @@ class Entry:
         elif isinstance(error, StorageUnavailable):
             self._metrics.storage_failed(StorageFault.UNAVAILABLE)
 
-    def connected(self) -> None:
-        """Count a connection; `disconnected` must follow."""
+    def limit_reached(self, limit: Limit) -> None:
+        """Count something that was refused because of a limit."""
+        self._metrics.refused(limit)
+
+    def connected(self) -> int:
+        """Count a connection, and return how many there are now; `disconnected` must follow."""
+        self._connections += 1
         self._metrics.connection_opened()
+        return self._connections
 
     def disconnected(self) -> None:
         """Count the end of a connection."""
+        self._connections -= 1
         self._metrics.connection_closed()
 
     async def _send(self, call: Call, response: StreamResponse) -> None:
@@ -146,8 +152,8 @@ class Entry:
         if isinstance(response, Response) and isinstance(response.body, bytes) and not call.wants_head_only:
             call.sent = len(response.body)
 
-    def reject(self, request: BaseRequest, error: ClientError) -> Response:
-        """Answer what could not be parsed as a request; the connection closes."""
+    def reject(self, request: BaseRequest, error: EstivaError) -> Response:
+        """Answer what could not be parsed as a request, or will not be; the connection closes."""
         request_id = new_request_id()
         response = responses.render_error(error, request_id)
         responses.dress(response, request_id, "/v2/")

@@ -12,47 +12,76 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from estiva.errors import ClientError, HeadersTooLarge, RequestInvalid
+from estiva.errors import EstivaError, HeadersTooLarge, HeadStalled, RequestInvalid, TooBusy
 from estiva.options.limits import LimitOptions
+from estiva.telemetry.metrics import Limit
 from estiva.web.entry import Entry
 from estiva.web.tcp import was_reset
 
-HEAD_BYTES = 256 * 1024  # of one request line and all its headers; a push with a hundred tags has 13 KiB
+SURPLUS = 100  # connections beyond the limit that get an answer; more are only closed
 READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
 
 
 class Connection(RequestHandler):
     """One client connection."""
 
-    def __init__(self, manager: "Server", entry: Entry, head_timeout: float, **options: Any) -> None:
+    def __init__(self, manager: "Server", entry: Entry, limits: LimitOptions, **options: Any) -> None:
         super().__init__(manager, **options)
         self._entry = entry
-        self._head_timeout = head_timeout
+        self._limits = limits
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._body: StreamReader = EMPTY_PAYLOAD
-        self._refused = False
+        self._surplus = self._refused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Give the client a bounded time for its first request; aiohttp bounds the time of those that follow."""
+        """Give the client a bounded time for its first request."""
         super().connection_made(transport)
-        self._entry.connected()
-        self._head_timer = self._loop.call_later(self._head_timeout, self._give_up)
+        there, most = self._entry.connected(), self._limits.connections
+        self._await_head()
+        self._surplus = there > most
+        if there > most + SURPLUS:
+            self._entry.limit_reached(Limit.CONNECTIONS)
+            self._loop.call_soon(self.force_close)  # the transport is not ready to be closed yet
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes, as long as they are no endless head: aiohttp bounds each header, not all of them together."""
+        """Take in bytes, unless this connection is one too many, or its head has no end.
+
+        aiohttp bounds each header, not all of them together, nor the time that they take.
+        """
+        if self._surplus and not self._refused:
+            self._refuse(TooBusy("too many connections; try again"), Limit.CONNECTIONS)
         if self._refused:
             return
         count, in_body = self._request_count, not self._body.is_eof()
         super().data_received(data)
         if self._request_count != count:
             self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
-            self._head_size = 0
+            self._head_came()
         elif not in_body:
+            self._await_head()
             self._head_size += len(data)
-            if self._head_size > HEAD_BYTES:
-                self._refuse_head()
+            if self._head_size > self._limits.head_total:
+                self._refuse(HeadersTooLarge(f"a head has at most {self._limits.head_total} bytes"), Limit.HEAD)
         self._notice_reset()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._limits.head_timeout, self._give_up)
+
+    def _head_came(self) -> None:
+        self._head_size = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        """Answer a head that does not come to its end; of one that never began, nobody waits for an answer."""
+        self._head_timer = None
+        if self._head_size:
+            self._refuse(HeadStalled(f"no head came within {self._limits.head_timeout:g} s"), Limit.HEAD_TIME)
+        else:
+            self.force_close()
 
     def _notice_reset(self) -> None:
         """Go on reading after a reset, until its end shows.
@@ -68,25 +97,21 @@ class Connection(RequestHandler):
             self.transport.pause_reading()
             self.transport.resume_reading()
 
-    def _refuse_head(self) -> None:
+    def _refuse(self, error: EstivaError, limit: Limit) -> None:
+        """Answer with an error, after what is under way; whatever else comes is not looked at."""
         self._refused = True
-        error = _ErrInfo(status=HeadersTooLarge.status, exc=LineTooLong(b"head", HEAD_BYTES), message="")
+        self._head_came()
+        self._entry.limit_reached(limit)
         self._request_count += 1
-        self._messages.append((error, EMPTY_PAYLOAD))
+        self._messages.append((_ErrInfo(status=0, exc=error, message=""), EMPTY_PAYLOAD))
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-            self._entry.disconnected()
+        self._head_came()
+        self._entry.disconnected()
         super().connection_lost(exc)
-
-    def _give_up(self) -> None:
-        if self._request_count == 0:
-            self.force_close()
 
     def handle_error(
         self,
@@ -95,9 +120,11 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what aiohttp could not parse, in the spec's form."""
-        error: ClientError
-        if isinstance(exc, LineTooLong):
+        """Answer what aiohttp could not parse, or what we refuse, in the spec's form."""
+        error: EstivaError
+        if isinstance(exc, EstivaError):
+            error = exc
+        elif isinstance(exc, LineTooLong):
             error = HeadersTooLarge("the request line or a header is too long")
         else:
             error = RequestInvalid("this is not a proper HTTP request")
@@ -118,7 +145,7 @@ class Server(web.Server):
             read_bufsize=READ_BUFFER,
         )
         self._entry = entry
-        self._head_timeout = limits.head_timeout
+        self._limits = limits
         self._listeners: list[asyncio.AbstractServer] = []
 
     async def accept(self, sockets: Iterable[socket.socket], backlog: int) -> None:
@@ -143,4 +170,4 @@ class Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
-        return Connection(self, self._entry, self._head_timeout, loop=self._loop, **self._kwargs)
+        return Connection(self, self._entry, self._limits, loop=self._loop, **self._kwargs)
