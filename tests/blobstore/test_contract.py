@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from estiva.blobstore import BlobStore, FilesystemStore, MemoryStore, ObjectBusy, ObjectMissing, new_key
+from estiva.blobstore import BlobStore, FilesystemStore, Glance, MemoryStore, ObjectBusy, ObjectMissing, new_key
 
 
 @pytest.fixture(params=["filesystem", "memory"])
@@ -53,6 +53,28 @@ async def test_an_object_may_be_empty(store):
     key = new_key()
     await store.finish(key, 0)
     assert await get(store, key) == b""
+
+
+async def test_a_glance_shows_the_size_and_the_first_bytes(store):
+    key = await put(store, b"0123456789")
+    assert store.glance(key, 0) == Glance(10, b"")
+    assert store.glance(key, 4) == Glance(10, b"0123")
+    assert store.glance(key, 10) == Glance(10, b"0123456789")
+
+
+async def test_a_glance_at_what_is_not_there_shows_nothing(store):
+    key = await put(store, b"0123456789")
+    assert store.glance(key, 11) is None
+    assert store.glance(new_key(), 0) is None
+    assert store.glance("../../etc/passwd", 0) is None
+
+
+async def test_what_was_fetched_can_be_read(store):
+    reader = await store.reader(await put(store, b"0123456789"))
+    await reader.fetch(0, reader.size)
+    await reader.fetch(3, 3)
+    assert [chunk async for chunk in reader.chunks(2, 5)] == [b"234"]
+    reader.close()
 
 
 async def test_many_chunks_are_written_in_order(store):

@@ -3,11 +3,22 @@
 
 from estiva.blobstore.filesystem import FilesystemStore
 from estiva.blobstore.memory import MemoryStore
-from estiva.blobstore.protocol import BlobStore, ObjectBusy, ObjectMissing, Reader, Space, Writer, holds, new_key
+from estiva.blobstore.protocol import (
+    BlobStore,
+    Glance,
+    ObjectBusy,
+    ObjectMissing,
+    Reader,
+    Space,
+    Writer,
+    holds,
+    new_key,
+)
 
 __all__ = [
     "BlobStore",
     "FilesystemStore",
+    "Glance",
     "MemoryStore",
     "ObjectBusy",
     "ObjectMissing",

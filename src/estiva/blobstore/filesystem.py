@@ -12,17 +12,18 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
-from estiva.blobstore.protocol import ObjectBusy, ObjectMissing, Reader, Space, Writer
+from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Reader, Space, Writer
 from estiva.errors import StorageFull, StorageUnavailable
 
 T = TypeVar("T")
 
 READ_SIZE = 256 * 1024  # bytes per read where the kernel cannot send the file by itself
+PROBE_EVERY = 128 * 1024  # bytes; the kernel reads ahead, and drops, pages by the dozen
 IOV_MAX = 1024  # chunks per system call; Linux's limit (limits.h)
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -116,6 +117,12 @@ class FileReader:
         """The open file."""
         return self._file
 
+    async def fetch(self, start: int, stop: int) -> None:
+        """Ask the kernel whether it has the bytes, here and there; if not, wait in a thread until it has."""
+        descriptor = self._file.fileno()
+        if not _in_memory(descriptor, start, stop):
+            await asyncio.get_running_loop().run_in_executor(self._pool, _read_ahead, descriptor, start, stop)
+
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes of the range."""
         loop = asyncio.get_running_loop()
@@ -128,6 +135,29 @@ class FileReader:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _in_memory(descriptor: int, start: int, stop: int) -> bool:
+    probe = [bytearray(1)]
+    try:
+        return all(os.preadv(descriptor, probe, at, os.RWF_NOWAIT) for at in _probes(start, stop))
+    except OSError:  # EAGAIN: it is not; EOPNOTSUPP: this file system cannot tell
+        return False
+
+
+def _read_ahead(descriptor: int, start: int, stop: int) -> None:
+    try:
+        os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+        for at in _probes(start, stop):
+            os.pread(descriptor, 1, at)
+    except OSError as error:
+        raise _translate(error) from error
+
+
+def _probes(start: int, stop: int) -> Iterator[int]:
+    yield from range(start, stop, PROBE_EVERY)
+    if stop > start:
+        yield stop - 1
 
 
 def _read_at(descriptor: int, count: int, offset: int) -> bytes:
@@ -149,6 +179,7 @@ class FilesystemStore:
 
     def __init__(self, root: Path, pool: Executor, *, min_free: int = 0) -> None:
         self._root = root
+        self._prefix = f"{root}/"
         self._pool = pool
         self._min_free = min_free
 
@@ -242,6 +273,27 @@ class FilesystemStore:
             return FileReader(path.open("rb", buffering=0), self._pool)
         except FileNotFoundError as error:
             raise ObjectMissing("the bytes of this blob are lost; push it again") from error
+
+    def glance(self, key: str, count: int) -> Glance | None:
+        """Open the file and read what the kernel has of it in memory.
+
+        Opening may have to read a directory from the disk; that is as much waiting as there can be.
+        """
+        if not _KEY.fullmatch(key):
+            return None
+        try:
+            descriptor = os.open(f"{self._prefix}{key}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            content = bytearray(count)
+            if count and os.preadv(descriptor, [content], 0, os.RWF_NOWAIT) < count:
+                return None
+            return Glance(os.fstat(descriptor).st_size, content)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
 
     async def size(self, key: str) -> int | None:
         """Ask the file system."""

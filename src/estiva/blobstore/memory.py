@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import BinaryIO
 
-from estiva.blobstore.protocol import ObjectBusy, ObjectMissing, Reader, Space, Writer
+from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Reader, Space, Writer
 from estiva.errors import StorageFull
 
 READ_SIZE = 256 * 1024
@@ -59,6 +59,9 @@ class MemoryReader:
     def file(self) -> BinaryIO | None:
         """Tell that there is no file to send from."""
         return None
+
+    async def fetch(self, start: int, stop: int) -> None:
+        """Do nothing: all of it is in memory."""
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes of the range, giving way to other tasks in between."""
@@ -114,6 +117,11 @@ class MemoryStore:
             return MemoryReader(bytes(self._objects[key].data))
         except KeyError as error:
             raise ObjectMissing("the bytes of this blob are lost; push it again") from error
+
+    def glance(self, key: str, count: int) -> Glance | None:
+        """Look at the object."""
+        held = self._objects.get(key)
+        return None if held is None or len(held.data) < count else Glance(len(held.data), bytes(held.data[:count]))
 
     async def size(self, key: str) -> int | None:
         """Count the bytes of the object."""

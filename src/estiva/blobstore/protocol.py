@@ -34,6 +34,14 @@ class Space:
     total: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What can be told of an object at once: its size, and its first bytes."""
+
+    size: int
+    content: bytes | bytearray
+
+
 def new_key() -> str:
     """Return a key that was never used: two hex digits to spread directories, then a random UUID."""
     name = uuid.uuid4().hex
@@ -70,6 +78,9 @@ class Reader(Protocol):
     def file(self) -> BinaryIO | None:
         """A file that the kernel can send from, or None: then read `chunks`."""
 
+    async def fetch(self, start: int, stop: int) -> None:
+        """Have the bytes from `start` up to `stop` in memory, so that sending them from `file` blocks nobody."""
+
     def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `stop`. Raises StorageUnavailable."""
 
@@ -95,6 +106,12 @@ class BlobStore(Protocol):
 
     async def reader(self, key: str) -> Reader:
         """Open the object for reading. Raises ObjectMissing."""
+
+    def glance(self, key: str, count: int) -> Glance | None:
+        """Tell the object's size, and its first `count` bytes, without waiting for a disk.
+
+        None when that is not possible, or there are fewer: then ask in a way that waits.
+        """
 
     async def size(self, key: str) -> int | None:
         """Return how many bytes the object has, or None when it is not there."""

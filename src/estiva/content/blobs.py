@@ -14,6 +14,8 @@ from estiva.db.engine import Database
 from estiva.errors import BlobUnknown
 from estiva.oci.digests import Digest
 
+AT_HAND = 64 * 1024  # bytes; reading more from memory costs more than waking a thread
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobFound:
@@ -48,6 +50,13 @@ class Blobs:
         _, _, size, content, review_at = row
         return BlobFound(size=size, content=content, review_at=review_at)
 
+    def at_hand(self, found: BlobFound) -> bytes | bytearray | None:
+        """Return the bytes of the blob when they are few and in memory, so that nobody has to wait; None otherwise."""
+        if found.key is None or found.size > AT_HAND:
+            return found.content
+        glance = self._store.glance(found.key, found.size)
+        return None if glance is None else glance.content
+
     async def open(self, found: BlobFound) -> Reader:
         """Open the bytes of a blob that was found with a key. Raises ObjectMissing when any are lost."""
         assert found.key is not None
@@ -56,6 +65,16 @@ class Blobs:
             reader.close()
             raise ObjectMissing("bytes of this blob are lost; push it again")
         return reader
+
+    def must_announce(self, found: BlobFound) -> bool:
+        """Tell whether `announce` must follow before a pusher is told that the blob is there.
+
+        Not where a glance shows that all its bytes are, and its review is far away.
+        """
+        if self._terms.half_spent(found.review_at):
+            return True
+        glance = None if found.key is None else self._store.glance(found.key, 0)
+        return found.key is not None and (glance is None or glance.size < found.size)
 
     async def announce(self, repository_id: int, digest: Digest, found: BlobFound) -> None:
         """Make sure that the blob is there, since a pusher who is told so counts on it (invariant 4).

@@ -42,10 +42,13 @@ class Manifests:
             raise ManifestUnknown(f"this repository has no manifest {reference}", detail={"reference": str(reference)})
         return ManifestFound(*row)
 
+    def must_announce(self, found: ManifestFound) -> bool:
+        """Tell whether `announce` must follow before a pusher is told that the manifest is there."""
+        return self._terms.half_spent(found.review_at)
+
     async def announce(self, repository_id: int, found: ManifestFound) -> None:
-        """Note that a pusher was told that the manifest is there, and counts on it (invariant 4)."""
-        if self._terms.half_spent(found.review_at):
-            await self._db.write(reviews.postpone_manifest, repository_id, found.digest, self._terms.review_at())
+        """Note that a pusher is told that the manifest is there, and counts on it (invariant 4)."""
+        await self._db.write(reviews.postpone_manifest, repository_id, found.digest, self._terms.review_at())
 
     async def push(self, repository_id: int, push: Push) -> None:
         """Store a manifest and set its tags, all or nothing.

@@ -6,27 +6,37 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web import BaseRequest, StreamResponse
+from aiohttp.web import BaseRequest, Response, StreamResponse
+from multidict import MultiMapping
 
 from estiva.errors import RequestInvalid
 from estiva.web import responses
+from estiva.web.responses import Answer
 
 QUERY_FIELDS = 4096  # parameters; as many tags as a request line has room for, by the default limits
+
+
+class TakesTime(Exception):
+    """An answer that was to be given at once has to wait for a disk or a thread."""
 
 
 @dataclass(slots=True)
 class Call:
     """A request, its id, and the address of whoever sent it.
 
-    `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and `received` count the
-    bytes of bodies. `stopping` is set while the server stops: then each connection closes after its answer.
-    `upload_path` is the session's own path where the request goes to one.
+    `target` is the path as sent, with its query. `source` is aiohttp's request; None in the lane, where an answer is
+    given at once or not at all. `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and
+    `received` count the bytes of bodies. `stopping` is set while the server stops: then each connection closes after
+    its answer. `upload_path` is the session's own path where the request goes to one.
     """
 
-    request: BaseRequest
     id: str
     client: str
+    method: str
+    target: str
+    headers: MultiMapping[str]
     stopping: asyncio.Event
+    source: BaseRequest | None = None
     endpoint: str = "unknown"
     repository: str = ""
     reference: str = ""
@@ -37,24 +47,35 @@ class Call:
     query: dict[str, list[str]] = field(default_factory=dict)
 
     @property
+    def request(self) -> BaseRequest:
+        """Aiohttp's request, for handlers that have said that they take time."""
+        assert self.source is not None
+        return self.source
+
+    def takes_time(self) -> None:
+        """Say that the answer has to wait for a disk or a thread, before it does. Raises TakesTime in the lane."""
+        if self.source is None:
+            raise TakesTime
+
+    @property
     def path(self) -> str:
         """The path as sent: a framework's normalising of `..` and `%2e` must not choose the repository."""
-        return self.request.raw_path.partition("?")[0]
+        return self.target.partition("?")[0]
 
     def parse(self) -> None:
         """Read the query. Raises RequestInvalid."""
-        query = self.request.raw_path.partition("?")[2]
+        query = self.target.partition("?")[2]
         self.query = _parse_query(query) if query else {}
 
     @property
     def wants_head_only(self) -> bool:
         """Whether the method is HEAD: an answer without its body."""
-        return self.request.method == "HEAD"
+        return self.method == "HEAD"
 
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for a word before it sends the body (RFC 9110, section 10.1.1)."""
-        return self.request.headers.get("Expect", "").lower() == "100-continue"
+        return self.headers.get("Expect", "").lower() == "100-continue"
 
     def transport(self) -> asyncio.Transport:
         """Return the connection. Raises ConnectionResetError when the client is gone."""
@@ -63,8 +84,18 @@ class Call:
         return self.request.transport
 
     async def begin(self, response: StreamResponse) -> AbstractStreamWriter:
-        """Send the answer's head. Raises ConnectionResetError when the client is gone."""
+        """Send the head of a streamed answer. Raises ConnectionResetError when the client is gone."""
         responses.dress(response, self.id, self.path)
+        return await self._start(response)
+
+    async def send(self, answer: Answer) -> Response:
+        """Send a whole answer. Raises ConnectionResetError when the client is gone."""
+        response = responses.to_response(answer, self.id, self.path)
+        await self._start(response)
+        await response.write_eof()
+        return response
+
+    async def _start(self, response: StreamResponse) -> AbstractStreamWriter:
         if self.stopping.is_set() or (self.expects_continue and not self.body_begun):
             response.force_close()
         writer = await response.prepare(self.request)
@@ -77,6 +108,11 @@ class Call:
         await response.write(content)
         self.sent += len(content)
 
+    def count(self, answer: Answer) -> None:
+        """Count the bytes of a whole answer that was sent."""
+        if answer.body is not None and not self.wants_head_only:
+            self.sent = len(answer.body)
+
     def parameter(self, name: str) -> str | None:
         """Return the first value of a query parameter, or None."""
         values = self.query.get(name)
@@ -84,7 +120,7 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """Return a header's value; several of one name count as a list (RFC 9110, section 5.3)."""
-        values = self.request.headers.getall(name, ())
+        values = self.headers.getall(name, ())
         return ", ".join(values) if values else None
 
 

@@ -29,10 +29,11 @@ from estiva.telemetry.request_ids import new_request_id
 from estiva.web import responses
 from estiva.web.call import Call
 from estiva.web.forwarded import ClientAddresses
+from estiva.web.responses import Answer
 from estiva.web.stall import StallGuard
 from estiva.web.v2 import V2
 
-Page = Callable[[Call], Awaitable[StreamResponse]]
+Page = Callable[[Call], Awaitable[Answer]]
 
 CUT_SHORT = 499  # in the log and the metrics: no whole answer reached the client (nginx's number for it)
 
@@ -81,8 +82,15 @@ class Entry:
         self._under_way += 1
         self._idle.clear()
         self._metrics.in_flight(self._under_way)
-        client = self._addresses.address(request.remote, request.headers)
-        return Call(request=request, id=new_request_id(), client=client, stopping=self.stopping)
+        return Call(
+            id=new_request_id(),
+            client=self._addresses.address(request.remote, request.headers),
+            method=request.method,
+            target=request.raw_path,
+            headers=request.headers,
+            stopping=self.stopping,
+            source=request,
+        )
 
     def _end(self) -> None:
         self._under_way -= 1
@@ -92,26 +100,24 @@ class Entry:
 
     async def _respond(self, call: Call) -> StreamResponse:
         try:
-            response = await self._route(call)
+            answer = await self._route(call)
         except Exception as error:  # noqa: BLE001 - the one place where errors end
-            response = self._render(call, error)
-        if not response.prepared:
-            await self._send(call, response)
-        return response
+            answer = self._render(call, error)
+        return await self._send(call, answer) if isinstance(answer, Answer) else answer
 
-    async def _route(self, call: Call) -> StreamResponse:
+    async def _route(self, call: Call) -> Answer | StreamResponse:
         call.parse()
         if call.path.lstrip("/").partition("/")[0] == "v2":
             return await self._v2.answer(call)
         page = self._pages.get(call.path)
         if page is None:
             raise RouteUnknown("nothing is here; the registry's API is under /v2/")
-        if call.request.method not in {"GET", "HEAD"}:
+        if call.method not in {"GET", "HEAD"}:
             raise MethodUnsupported("only GET and HEAD are possible here", headers={"Allow": "GET, HEAD"})
         call.endpoint = call.path
         return await page(call)
 
-    def _render(self, call: Call, error: Exception) -> Response:
+    def _render(self, call: Call, error: Exception) -> Answer:
         if call.request.writer.output_size > 0:
             _log.warning("answer_cut_short", request_id=call.id, path=call.path, error=str(error))
             if call.request.transport is not None:
@@ -145,18 +151,16 @@ class Entry:
         self._connections -= 1
         self._metrics.connection_closed()
 
-    async def _send(self, call: Call, response: StreamResponse) -> None:
+    async def _send(self, call: Call, answer: Answer) -> Response:
         with StallGuard(call.transport(), self._stall_timeout):
-            await call.begin(response)
-            await response.write_eof()
-        if isinstance(response, Response) and isinstance(response.body, bytes) and not call.wants_head_only:
-            call.sent = len(response.body)
+            response = await call.send(answer)
+        call.count(answer)
+        return response
 
     def reject(self, request: BaseRequest, error: EstivaError) -> Response:
         """Answer what could not be parsed as a request, or will not be; the connection closes."""
         request_id = new_request_id()
-        response = responses.render_error(error, request_id)
-        responses.dress(response, request_id, "/v2/")
+        response = responses.to_response(responses.render_error(error, request_id), request_id, "/v2/")
         response.force_close()
         self._metrics.answered("malformed", "-", response.status, 0.0)
         client = request.remote or "-"
@@ -165,13 +169,13 @@ class Entry:
 
     def _tell(self, call: Call, status: int, started: float) -> None:
         duration = time.perf_counter() - started
-        self._metrics.answered(call.endpoint, call.request.method, status, duration)
+        self._metrics.answered(call.endpoint, call.method, status, duration)
         self._metrics.transferred(received=call.received, sent=call.sent)
         self._access.write(
             Access(
                 request_id=call.id,
                 client=call.client,
-                method=call.request.method,
+                method=call.method,
                 path=call.path,
                 repository=call.repository,
                 reference=call.reference,

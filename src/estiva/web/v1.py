@@ -3,11 +3,10 @@
 
 from typing import Any
 
-from aiohttp.web import StreamResponse
-
 from estiva.oci.paging import parse_page
 from estiva.web import responses
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 
 DEFAULT_RESULTS = 25  # what clients ask for unless told otherwise
@@ -20,12 +19,12 @@ class SearchEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def ping(self, call: Call) -> StreamResponse:
+    async def ping(self, call: Call) -> Answer:
         """Answer the probe that docker sends before it searches."""
         headers = {"X-Docker-Registry-Version": "estiva", "X-Docker-Registry-Standalone": "true"}
         return responses.json(True, headers)  # noqa: FBT003 - the body of this old endpoint is the JSON word `true`
 
-    async def search(self, call: Call) -> StreamResponse:
+    async def search(self, call: Call) -> Answer:
         """Answer with the repositories whose names contain `q`, the best matches first."""
         page = parse_page(call.parameter("n"), None, default=DEFAULT_RESULTS, maximum=MAXIMUM_RESULTS)
         assert page.limit is not None

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/`: a word for whoever opens the address in a browser."""
 
-from aiohttp.web import StreamResponse
-
 from estiva.web import responses
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 
 TEXT = b"""Estiva, a container registry.
 
@@ -17,6 +16,6 @@ Probes: /healthz, /readyz. Metrics: /metrics.
 """
 
 
-async def welcome(call: Call) -> StreamResponse:  # noqa: ARG001 - the shape of every page
+async def welcome(call: Call) -> Answer:  # noqa: ARG001 - the shape of every page
     """Answer with a few lines of text."""
     return responses.body(TEXT, "text/plain; charset=utf-8")

@@ -3,8 +3,6 @@
 
 import asyncio
 
-from aiohttp.web import StreamResponse
-
 from estiva.content.manifests import ManifestFound
 from estiva.content.push import Push
 from estiva.errors import DeletionDisabled, DigestInvalid, TooManyTags
@@ -17,6 +15,7 @@ from estiva.oci.tags import Tag
 from estiva.web import responses
 from estiva.web.bodies import read_manifest
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 
 PARSED_AT_ONCE = 64 * 1024  # bytes; a manifest of 4 MiB can take a second, in which the event loop must go on
@@ -28,21 +27,22 @@ class ManifestEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def get(self, call: Call, route: ManifestPath) -> StreamResponse:
+    async def get(self, call: Call, route: ManifestPath) -> Answer:
         """Send the manifest as it was pushed, whatever Accept says."""
         repository_id = await self._services.guard.pull(route.name)
         found = await self._find(call, repository_id, route)
         return _render(call, route, found)
 
-    async def head(self, call: Call, route: ManifestPath) -> StreamResponse:
+    async def head(self, call: Call, route: ManifestPath) -> Answer:
         """Tell whether the manifest is there; a pusher who hears so of a digest counts on it."""
         repository_id = await self._services.guard.pull(route.name)
         found = await self._find(call, repository_id, route)
-        if isinstance(route.reference, Digest):
+        if isinstance(route.reference, Digest) and self._services.manifests.must_announce(found):
+            call.takes_time()
             await self._services.manifests.announce(repository_id, found)
         return _render(call, route, found)
 
-    async def put(self, call: Call, route: ManifestPath) -> StreamResponse:
+    async def put(self, call: Call, route: ManifestPath) -> Answer:
         """Store the manifest, and set its tags."""
         tags = self._tags(call, route)
         content = await read_manifest(call, self._services.limits)
@@ -59,7 +59,7 @@ class ManifestEndpoint:
         await self._services.manifests.push(repository_id, push)
         return _created(route, digest, push)
 
-    async def delete(self, call: Call, route: ManifestPath) -> StreamResponse:
+    async def delete(self, call: Call, route: ManifestPath) -> Answer:
         """Delete a tag, or a manifest with all its tags."""
         if not self._services.policy.delete:
             raise DeletionDisabled("deleting is switched off on this registry (content.delete)")
@@ -102,7 +102,7 @@ def _digest(route: ManifestPath, content: bytes) -> Digest:
     return digest
 
 
-def _render(call: Call, route: ManifestPath, found: ManifestFound) -> StreamResponse:
+def _render(call: Call, route: ManifestPath, found: ManifestFound) -> Answer:
     cache = responses.IMMUTABLE if isinstance(route.reference, Digest) else responses.NO_CACHE
     headers = {"Docker-Content-Digest": found.digest, "ETag": etag(found.digest), **cache}
     if none_match(call.header("If-None-Match"), headers["ETag"]):
@@ -110,7 +110,7 @@ def _render(call: Call, route: ManifestPath, found: ManifestFound) -> StreamResp
     return responses.body(found.content, found.media_type, headers)
 
 
-def _created(route: ManifestPath, digest: Digest, push: Push) -> StreamResponse:
+def _created(route: ManifestPath, digest: Digest, push: Push) -> Answer:
     headers = {"Location": manifest_path(route.name, route.reference), "Docker-Content-Digest": str(digest)}
     if push.manifest.subject is not None:
         headers["OCI-Subject"] = str(push.manifest.subject.digest)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/v2/<name>/referrers/<digest>`: end-12."""
 
-from aiohttp.web import StreamResponse
-
 from estiva.oci.media_types import OCI_INDEX
 from estiva.oci.paging import next_link
 from estiva.oci.paths import Referrers as ReferrersRoute
@@ -10,6 +8,7 @@ from estiva.oci.paths import referrers_path
 from estiva.oci.referrers import render_index
 from estiva.web import responses
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 
 
@@ -19,7 +18,7 @@ class ReferrersEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def get(self, call: Call, route: ReferrersRoute) -> StreamResponse:
+    async def get(self, call: Call, route: ReferrersRoute) -> Answer:
         """List the referrers; never 404, which clients take for "this registry has no referrers API"."""
         wanted = call.parameter("artifactType")
         applied = {} if wanted is None else {"OCI-Filters-Applied": "artifactType"}

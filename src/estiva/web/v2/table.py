@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which handler answers which endpoint and method."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp.web import StreamResponse
@@ -9,6 +10,7 @@ from aiohttp.web import StreamResponse
 from estiva.errors import MethodUnsupported
 from estiva.oci import paths
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 from estiva.web.v2.base import BaseEndpoint, CatalogEndpoint
 from estiva.web.v2.blobs import BlobEndpoint
@@ -18,7 +20,7 @@ from estiva.web.v2.tags import TagsEndpoint
 from estiva.web.v2.uploads import SessionEndpoint, UploadsEndpoint
 
 # The route is of the type under which the handler stands in the table.
-Handler = Callable[[Call, Any], Awaitable[StreamResponse]]
+Handler = Callable[[Call, Any], Coroutine[Any, Any, Answer | StreamResponse]]
 Table = Mapping[type, Mapping[str, Handler]]
 
 
@@ -64,36 +66,62 @@ ENDPOINTS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a path leads to: its endpoint, with what the log says of it, and the handlers by method."""
+
+    route: paths.Route
+    methods: Mapping[str, Handler]
+    endpoint: str
+    repository: str
+    reference: str
+    upload_path: str | None
+
+
 class V2:
     """Answers everything under `/v2`."""
 
     def __init__(self, services: Services) -> None:
         self._table = build_table(services)
 
-    async def answer(self, call: Call) -> StreamResponse:
+    def place(self, path: str) -> Place:
+        """Tell what a path leads to. Raises what `parse_path` raises."""
+        route = paths.parse_path(path)
+        reference, upload = _reference(route), None
+        if isinstance(route, paths.UploadSession):
+            upload = paths.upload_path(route.name, route.session)
+        return Place(
+            route=route,
+            methods=self._table[type(route)],
+            endpoint=ENDPOINTS[type(route)],
+            repository="" if isinstance(route, paths.Base | paths.Catalog) else route.name.stored,
+            reference=reference,
+            upload_path=upload,
+        )
+
+    async def answer(self, call: Call) -> Answer | StreamResponse:
         """Find the endpoint, then the method, then call the handler. Raises what they raise."""
-        route = paths.parse_path(call.path)
-        _describe(call, route)
-        methods = self._table[type(route)]
-        handler = methods.get(call.request.method)
+        return await self.answer_at(self.place(call.path), call)
+
+    def answer_at(self, place: Place, call: Call) -> Coroutine[Any, Any, Answer | StreamResponse]:
+        """Find the method, and return the call of its handler. Raises MethodUnsupported."""
+        call.endpoint, call.repository, call.reference = place.endpoint, place.repository, place.reference
+        call.upload_path = place.upload_path
+        handler = place.methods.get(call.method)
         if handler is None:
-            allowed = ", ".join(methods)
+            allowed = ", ".join(place.methods)
             raise MethodUnsupported(
-                f"{call.request.method} is not possible here; use one of: {allowed}", headers={"Allow": allowed}
+                f"{call.method} is not possible here; use one of: {allowed}", headers={"Allow": allowed}
             )
-        return await handler(call, route)
+        return handler(call, place.route)
 
 
-def _describe(call: Call, route: paths.Route) -> None:
-    call.endpoint = ENDPOINTS[type(route)]
+def _reference(route: paths.Route) -> str:
     match route:
-        case paths.Base() | paths.Catalog():
-            return
         case paths.ManifestPath(reference=reference):
-            call.reference = str(reference)
+            return str(reference)
         case paths.BlobPath(digest=digest) | paths.Referrers(digest=digest):
-            call.reference = str(digest)
-        case paths.UploadSession(name=name, session=session):
-            call.reference = session
-            call.upload_path = paths.upload_path(name, session)
-    call.repository = route.name.stored
+            return str(digest)
+        case paths.UploadSession(session=session):
+            return session
+    return ""

@@ -8,6 +8,7 @@ from estiva.oci.paging import Page, next_link, parse_page
 from estiva.oci.paths import TagsList, tags_path
 from estiva.web import responses
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 from estiva.web.stall import StallGuard
 
@@ -18,7 +19,7 @@ class TagsEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def get(self, call: Call, route: TagsList) -> StreamResponse:
+    async def get(self, call: Call, route: TagsList) -> Answer | StreamResponse:
         """List a page of tags when `n` asks for one, all of them otherwise."""
         repository_id = await self._services.guard.pull(route.name)
         page = parse_page(
@@ -32,7 +33,7 @@ class TagsEndpoint:
             headers["Link"] = next_link(tags_path(route.name), {"n": page.limit, "last": tags[page.limit - 1]})
         return responses.json({"name": str(route.name), "tags": tags[: page.limit]}, headers)
 
-    async def _send_all(self, call: Call, route: TagsList, repository_id: int, page: Page) -> StreamResponse:
+    async def _send_all(self, call: Call, route: TagsList, repository_id: int, page: Page) -> Answer | StreamResponse:
         """Stream the list: a repository may have a million tags."""
         if call.wants_head_only:
             return responses.empty(200, {"Content-Type": responses.JSON, **responses.NO_CACHE})

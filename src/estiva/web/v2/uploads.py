@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/v2/<name>/blobs/uploads/` and the sessions below it: end-4, 5, 6, 11, 13 and 14."""
 
-from aiohttp.web import StreamResponse
-
 from estiva.errors import DigestInvalid, UploadInvalid
 from estiva.oci.digests import Algorithm, Digest
 from estiva.oci.names import RepositoryName
@@ -11,6 +9,7 @@ from estiva.oci.ranges import render_progress
 from estiva.web import responses
 from estiva.web.bodies import arriving
 from estiva.web.call import Call
+from estiva.web.responses import Answer
 from estiva.web.services import Services
 
 
@@ -20,7 +19,7 @@ class UploadsEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def post(self, call: Call, route: Uploads) -> StreamResponse:
+    async def post(self, call: Call, route: Uploads) -> Answer:
         """Open a session, unless `mount` or `digest` lead to the blob at once."""
         repository_id = await self._services.guard.push(route.name)
         mount, digest = _digest(call, "mount"), _digest(call, "digest")
@@ -38,9 +37,7 @@ class UploadsEndpoint:
         source_id = await self._services.guard.find(RepositoryName.parse(source))
         return source_id is not None and await self._services.blobs.mount(repository_id, digest, source_id)
 
-    async def _store_whole(
-        self, call: Call, name: RepositoryName, repository_id: int, digest: Digest
-    ) -> StreamResponse:
+    async def _store_whole(self, call: Call, name: RepositoryName, repository_id: int, digest: Digest) -> Answer:
         body = arriving(call, self._services)
         await self._services.uploads.store_whole(repository_id, digest, body)
         return _created(name, digest)
@@ -52,20 +49,20 @@ class SessionEndpoint:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def get(self, call: Call, route: UploadSession) -> StreamResponse:
+    async def get(self, call: Call, route: UploadSession) -> Answer:
         """Tell how much of the upload is kept."""
         repository_id = await self._services.guard.resume(route.name)
         offset = await self._services.uploads.progress(repository_id, route.session)
         return _progress(204, route.name, route.session, offset)
 
-    async def patch(self, call: Call, route: UploadSession) -> StreamResponse:
+    async def patch(self, call: Call, route: UploadSession) -> Answer:
         """Add a chunk."""
         repository_id = await self._services.guard.resume(route.name)
         body = arriving(call, self._services)
         offset = await self._services.uploads.append(repository_id, route.session, body)
         return _progress(202, route.name, route.session, offset)
 
-    async def put(self, call: Call, route: UploadSession) -> StreamResponse:
+    async def put(self, call: Call, route: UploadSession) -> Answer:
         """Add the last chunk, if any, and make the blob."""
         repository_id = await self._services.guard.resume(route.name)
         digest = _digest(call, "digest")
@@ -75,7 +72,7 @@ class SessionEndpoint:
         await self._services.uploads.finish(repository_id, route.session, digest, body)
         return _created(route.name, digest)
 
-    async def delete(self, call: Call, route: UploadSession) -> StreamResponse:
+    async def delete(self, call: Call, route: UploadSession) -> Answer:
         """Cancel the upload; who may push may do that, whether or not deleting is switched on."""
         repository_id = await self._services.guard.resume(route.name)
         await self._services.uploads.cancel(repository_id, route.session)
@@ -98,7 +95,7 @@ def _algorithm(call: Call) -> Algorithm:
         raise UploadInvalid(f"digest-algorithm={wanted} is not supported; use one of: {known}") from error
 
 
-def _progress(status: int, name: RepositoryName, session: str, offset: int) -> StreamResponse:
+def _progress(status: int, name: RepositoryName, session: str, offset: int) -> Answer:
     # The path alone: behind a proxy, a host or scheme of our own would lead the client astray.
     headers = {
         "Location": upload_path(name, session),
@@ -109,6 +106,6 @@ def _progress(status: int, name: RepositoryName, session: str, offset: int) -> S
     return responses.empty(status, headers)
 
 
-def _created(name: RepositoryName, digest: Digest) -> StreamResponse:
+def _created(name: RepositoryName, digest: Digest) -> Answer:
     headers = {"Location": blob_path(name, digest), "Docker-Content-Digest": str(digest)}
     return responses.empty(201, headers)
