@@ -11,7 +11,7 @@ again when that transaction met a conflict: so it has no effect but on the datab
 from collections.abc import Callable, Collection
 from functools import cache
 from hashlib import blake2b
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -48,7 +48,10 @@ class Database(Protocol):
 
     Raises DatabaseUnavailable and StorageFull, what the functions raise, and nothing of a driver's own except for
     faults of ours. A caller that is cancelled is told neither success nor failure: the transaction happens or not.
+    `row_waits` tells whether `row` ever suspends its caller.
     """
+
+    row_waits: ClassVar[bool]
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction that sees one state of the database and changes nothing."""

@@ -12,7 +12,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -156,6 +156,8 @@ class _Door:
 
 class PostgresDatabase:
     """A database on a server; see `Database`."""
+
+    row_waits: ClassVar[bool] = True
 
     def __init__(self, url: str) -> None:
         engine = create_async_engine(

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -99,6 +99,8 @@ def translate(error: BaseException) -> None:
 
 class SqliteDatabase:
     """A database in a file; see `Database`. Made in the event loop that uses it."""
+
+    row_waits: ClassVar[bool] = False
 
     def __init__(self, path: Path) -> None:
         synced = _engine(path, "BEGIN IMMEDIATE", "synchronous = FULL").connect()

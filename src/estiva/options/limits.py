@@ -36,6 +36,9 @@ class LimitOptions:
     drain_timeout: Annotated[
         float, Duration(zero=True), "How long requests under way may go on after the server was told to stop."
     ] = 30.0
+    lane: Annotated[
+        bool, "Whether plain pulls take a shorter way through the server. Answers are the same; on SQLite only."
+    ] = True
     page: Annotated[int, Count(1), "Entries on a page of the catalog when the client names no number."] = 1000
     page_maximum: Annotated[int, Count(1), "Most entries on any page; a client that asks for more gets these."] = 10_000
     referrers_page: Annotated[int, Count(1), "Entries on a page of referrers."] = 1000

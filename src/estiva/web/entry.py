@@ -9,11 +9,13 @@
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
+from multidict import MultiMapping
 
 from estiva.errors import (
     EstivaError,
@@ -41,7 +43,10 @@ _log = structlog.get_logger("estiva.web")
 
 
 class Entry:
-    """Takes every request that the server parses. `pages` are the endpoints outside `/v2`, all for GET and HEAD."""
+    """Takes every request that the server parses. `pages` are the endpoints outside `/v2`, all for GET and HEAD.
+
+    `at_once` tells whether pulls can be answered without waiting, which the lane builds on.
+    """
 
     def __init__(
         self,
@@ -50,7 +55,11 @@ class Entry:
         addresses: ClientAddresses,
         telemetry: tuple[Metrics, AccessWriter],
         stall_timeout: float,
+        *,
+        at_once: bool,
     ) -> None:
+        self.at_once = at_once
+        self.place, self.answer_at = v2.place, v2.answer_at
         self._v2 = v2
         self._pages = pages
         self._addresses = addresses
@@ -68,35 +77,40 @@ class Entry:
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request, completely."""
         started = time.perf_counter()  # uvloop's own clock stands still for a millisecond
-        call = self._begin(request)
-        status = CUT_SHORT
+        call = self.call(request.method, request.raw_path, request.headers, request.remote)
+        call.source, status = request, CUT_SHORT
         try:
-            response = await self._respond(call)
+            with self.under_way():
+                response = await self._respond(call)
             status = response.status
         finally:
-            self._end()
-            self._tell(call, status, started)
+            self.tell(call, status, started)
         return response
 
-    def _begin(self, request: BaseRequest) -> Call:
+    def call(self, method: str, target: str, headers: MultiMapping[str], peer: str | None) -> Call:
+        """Return a call of the lane, without a request of aiohttp's; `tell` must follow once it is answered."""
+        return Call(
+            id=new_request_id(),
+            client=self._addresses.address(peer, headers),
+            method=method,
+            target=target,
+            headers=headers,
+            stopping=self.stopping,
+        )
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a request as under way, as long as the block runs."""
         self._under_way += 1
         self._idle.clear()
         self._metrics.in_flight(self._under_way)
-        return Call(
-            id=new_request_id(),
-            client=self._addresses.address(request.remote, request.headers),
-            method=request.method,
-            target=request.raw_path,
-            headers=request.headers,
-            stopping=self.stopping,
-            source=request,
-        )
-
-    def _end(self) -> None:
-        self._under_way -= 1
-        self._metrics.in_flight(self._under_way)
-        if not self._under_way:
-            self._idle.set()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._metrics.in_flight(self._under_way)
+            if not self._under_way:
+                self._idle.set()
 
     async def _respond(self, call: Call) -> StreamResponse:
         try:
@@ -167,7 +181,8 @@ class Entry:
         self._access.write(Access(request_id=request_id, client=client, method="-", path="-", status=response.status))
         return response
 
-    def _tell(self, call: Call, status: int, started: float) -> None:
+    def tell(self, call: Call, status: int, started: float) -> None:
+        """Note an answer in metrics and log; `started` is the performance counter's time of its request."""
         duration = time.perf_counter() - started
         self._metrics.answered(call.endpoint, call.method, status, duration)
         self._metrics.transferred(received=call.received, sent=call.sent)

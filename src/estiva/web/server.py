@@ -15,7 +15,9 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from estiva.errors import EstivaError, HeadersTooLarge, HeadStalled, RequestInvalid, TooBusy
 from estiva.options.limits import LimitOptions
 from estiva.telemetry.metrics import Limit
+from estiva.web.boundary import Boundary
 from estiva.web.entry import Entry
+from estiva.web.lane import Lane
 from estiva.web.tcp import was_reset
 
 SURPLUS = 100  # connections beyond the limit that get an answer; more are only closed
@@ -25,14 +27,18 @@ READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
 class Connection(RequestHandler):
     """One client connection."""
 
-    def __init__(self, manager: "Server", entry: Entry, limits: LimitOptions, **options: Any) -> None:
+    def __init__(
+        self, manager: "Server", entry: Entry, limits: LimitOptions, lane: Lane | None, **options: Any
+    ) -> None:
         super().__init__(manager, **options)
+        self._lane = lane
         self._entry = entry
         self._limits = limits
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._body: StreamReader = EMPTY_PAYLOAD
         self._surplus = self._refused = False
+        self._boundary = Boundary()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the client a bounded time for its first request."""
@@ -53,8 +59,12 @@ class Connection(RequestHandler):
             self._refuse(TooBusy("too many connections; try again"), Limit.CONNECTIONS)
         if self._refused:
             return
+        if self._lane is not None and self._boundary.here and self._lane.take(self, data):
+            self._head_came()
+            return
         count, in_body = self._request_count, not self._body.is_eof()
         super().data_received(data)
+        self._boundary.pass_over(data, [self._messages[at] for at in range(count - self._request_count, 0)])
         if self._request_count != count:
             self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
             self._head_came()
@@ -146,6 +156,7 @@ class Server(web.Server):
         )
         self._entry = entry
         self._limits = limits
+        self._lane = Lane(entry, limits.stall_timeout) if limits.lane and entry.at_once else None
         self._listeners: list[asyncio.AbstractServer] = []
 
     async def accept(self, sockets: Iterable[socket.socket], backlog: int) -> None:
@@ -170,4 +181,4 @@ class Server(web.Server):
 
     def __call__(self) -> RequestHandler:
         """Return the protocol of a new connection."""
-        return Connection(self, self._entry, self._limits, loop=self._loop, **self._kwargs)
+        return Connection(self, self._entry, self._limits, self._lane, loop=self._loop, **self._kwargs)
