@@ -40,7 +40,8 @@
        |- DataDirectoryUnusable
        |- DataDirectoryTaken
        |- StoreMismatch
-       `- DatabaseUnusable
+       |- DatabaseUnusable
+       `- RegistryUnusable
 
 Codes are those of the OCI distribution-spec ("Error Codes"); a class carries code and status, `web/responses.py`
 alone renders them. Messages say what to do, and are shown to whoever sent the request: no secrets, no paths.
@@ -317,3 +318,7 @@ class StoreMismatch(OperatorError):
 
 class DatabaseUnusable(OperatorError):
     """The database is newer than this version, or cannot be opened or migrated."""
+
+
+class RegistryUnusable(OperatorError):
+    """The registry that a command was pointed at cannot be reached, is none, or refuses."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from estiva import __version__
+from estiva.cli.bench import bench
 from estiva.cli.config import settings_commands
 from estiva.cli.serve import serve
 
@@ -18,6 +19,7 @@ commands = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 commands.command()(serve)
+commands.command()(bench)
 commands.add_typer(settings_commands, name="config")
 
 

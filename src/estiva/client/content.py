@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random blobs, and the documents of images.
+
+Every blob is new to the registry, or one that notices known content would do less. Only the last bytes differ, so
+that hashing costs the client once what it costs a server each time; chunk framing is part of the stored bytes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CHUNK = 32 * 1024
+"""Bytes in one chunk of an upload: what docker sends."""
+
+MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+_MARK = 32
+_PART = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """Bytes to push: `parts` is a whole chunked body, `size` the bytes without its framing."""
+
+    digest: str
+    size: int
+    parts: Sequence[bytes | memoryview]
+
+
+class Blobs:
+    """Makes blobs of one size, in bytes: at least 32."""
+
+    def __init__(self, size: int) -> None:
+        self.size = max(size, _MARK)
+        length = self.size - _MARK
+        data = os.urandom(length)
+        self._hash = hashlib.sha256(data)
+        chunks = (data[at : at + CHUNK] for at in range(0, length, CHUNK))
+        framed = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
+        # Some chunks at a time: writing each alone would cost a call for each.
+        self._parts = [memoryview(b"".join(framed[at : at + _PART])) for at in range(0, len(framed), _PART)]
+
+    def blob(self, mark: str) -> Blob:
+        """Return a blob that `mark` makes unlike any other."""
+        tail = hashlib.sha256(mark.encode()).digest()
+        hasher = self._hash.copy()
+        hasher.update(tail)
+        ending = b"%x\r\n%b\r\n0\r\n\r\n" % (len(tail), tail)
+        return Blob(digest=f"sha256:{hasher.hexdigest()}", size=self.size, parts=[*self._parts, ending])
+
+
+def digest_of(data: bytes) -> str:
+    """Return the sha256 digest of `data` as registries write it."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def config_blob(mark: str) -> Blob:
+    """Return an image configuration of about 2 KiB that `mark` makes unlike any other."""
+    document = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Env": [f"SETTING_{index}={index:032x}" for index in range(32)], "Cmd": ["/bin/sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(mark.encode())]},
+        "history": [{"created_by": mark}],
+    }
+    data = json.dumps(document).encode()
+    return Blob(digest=digest_of(data), size=len(data), parts=[b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)])
+
+
+def manifest(config: Blob, layers: Sequence[Blob], mark: str) -> bytes:
+    """Return the manifest of an image; `mark` becomes an annotation."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST_TYPE,
+        "config": {"mediaType": _CONFIG_TYPE, "digest": config.digest, "size": config.size},
+        "layers": [{"mediaType": _LAYER_TYPE, "digest": layer.digest, "size": layer.size} for layer in layers],
+        "annotations": {"org.opencontainers.image.ref.name": mark},
+    }
+    return json.dumps(document).encode()
