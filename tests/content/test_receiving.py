@@ -3,13 +3,14 @@
 
 import asyncio
 import hashlib
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from estiva.content import receiving
-from estiva.content.receiving import BATCH, Receiver, RunningDigest
+from estiva.content.receiving import Batch, Receiver, RunningDigest
 from estiva.oci.digests import Algorithm
 
 
@@ -40,20 +41,21 @@ class SlowDisk:
         pass
 
 
-async def pieces(content, sizes):
+async def pieces(content, sizes, held):
     for size in sizes:
-        yield content[:size]
-        content = content[size:]
+        piece, content = content[:size], content[size:]
+        held.append(piece)
+        yield Batch([piece], partial(held.remove, piece))
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("sizes", [[BATCH, 1, BATCH, 1, BATCH, 1], [1, BATCH, BATCH, BATCH], [BATCH] * 4, [1] * 5])
-async def test_batches_are_written_one_after_the_other_although_bytes_linger(monkeypatch, sizes):
-    monkeypatch.setattr(receiving, "LINGER", 0.001)
-    content = bytes(range(256)) * (sum(sizes) // 256) + bytes(sum(sizes) % 256)
-    disk, running = SlowDisk(), RunningDigest(Algorithm.SHA256)
+@pytest.mark.parametrize("sizes", [[100_000, 1, 100_000, 1], [1, 100_000, 99_999], [1, 2, 3, 4, 5]])
+async def test_batches_are_written_one_after_the_other_and_their_memory_is_given_back(sizes):
+    content = random.Random(1).randbytes(sum(sizes))
+    disk, running, held = SlowDisk(), RunningDigest(Algorithm.SHA256), []
     with ThreadPoolExecutor(4) as pool:
-        await Receiver(disk, running, pool).take(pieces(content, sizes))
+        await Receiver(disk, running, pool).take(pieces(content, sizes, held))
     assert not disk.overlapped
     assert disk.content == content
     assert running.encoded() == hashlib.sha256(content).hexdigest()
+    assert held == []

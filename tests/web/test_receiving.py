@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from estiva.blobstore import FilesystemStore, new_key
-from estiva.content.receiving import BATCH, Receiver, RunningDigest
+from estiva.content.receiving import Batch, Receiver, RunningDigest
 from estiva.errors import StorageFull
 from estiva.oci.digests import Algorithm
 
@@ -20,14 +20,17 @@ def pool():
         yield pool
 
 
-async def body(*pieces):
-    for piece in pieces:
-        yield piece
+SIZE = 100_000
+
+
+async def body(released, *pieces):
+    for number, piece in enumerate(pieces):
+        yield Batch([piece[:10], memoryview(piece)[10:]], lambda number=number: released.append(number))
 
 
 async def test_nothing_after_a_failed_write_is_written_or_counted(tmp_path, pool, monkeypatch):
     """A later batch in the place of the failed one would be a hole that the client never hears of."""
-    pieces = [bytes([number]) * BATCH for number in range(4)]
+    pieces = [bytes([number]) * SIZE for number in range(4)]
     real, calls = os.pwritev, []
 
     def fail_once(descriptor, chunks, offset):
@@ -41,11 +44,13 @@ async def test_nothing_after_a_failed_write_is_written_or_counted(tmp_path, pool
     writer = await FilesystemStore.open(tmp_path, pool).writer(key, 0)
     running = RunningDigest(Algorithm.SHA256)
     receiver = Receiver(writer, running, pool)
+    released = []
     with pytest.raises(StorageFull):
-        await receiver.take(body(*pieces))
+        await receiver.take(body(released, *pieces))
+    assert released == [0, 1]
     await receiver.settle()
     receiver.close()
-    assert receiver.received == running.size == BATCH
+    assert receiver.received == running.size == SIZE
     assert running.encoded() == hashlib.sha256(pieces[0]).hexdigest()
     assert (tmp_path / key).read_bytes() == pieces[0]
 

@@ -22,6 +22,7 @@ from estiva.web.entry import Entry
 from estiva.web.forwarded import ClientAddresses
 from estiva.web.guard import Guard
 from estiva.web.health import HealthEndpoint
+from estiva.web.intake import Intake
 from estiva.web.services import Services
 from estiva.web.v1 import SearchEndpoint
 from estiva.web.v2 import V2
@@ -79,6 +80,7 @@ def _services(settings: Settings, adapters: Adapters) -> Services:
         manifests=Manifests(db, store, terms, settings.content),
         tags=Tags(db, terms),
         referrers=Referrers(db),
+        intake=Intake(settings.limits.uploads, settings.limits.upload_buffers, adapters.metrics),
         metrics=adapters.metrics,
         limits=settings.limits,
         policy=settings.content,

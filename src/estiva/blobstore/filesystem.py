@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
-from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Reader, Space, Writer
+from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Piece, Reader, Space, Writer
 from estiva.errors import StorageFull, StorageUnavailable
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class FileWriter:
         self._name_unsynced = offset == 0
         self._min_free = min_free
 
-    def write(self, chunks: Sequence[bytes]) -> None:
+    def write(self, chunks: Sequence[Piece]) -> None:
         """Append the chunks; refused while less than the reserve would stay free."""
         size, before = sum(map(len, chunks)), self._offset
         try:
@@ -70,7 +70,7 @@ class FileWriter:
         if free.f_bavail * free.f_frsize - size < self._min_free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _write_some(self, chunks: Sequence[bytes]) -> None:
+    def _write_some(self, chunks: Sequence[Piece]) -> None:
         written = os.pwritev(self._descriptor, chunks, self._offset)
         self._offset += written
         if written == sum(map(len, chunks)):

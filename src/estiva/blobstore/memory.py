@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import BinaryIO
 
-from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Reader, Space, Writer
+from estiva.blobstore.protocol import Glance, ObjectBusy, ObjectMissing, Piece, Reader, Space, Writer
 from estiva.errors import StorageFull
 
 READ_SIZE = 256 * 1024
@@ -26,7 +26,7 @@ class MemoryWriter:
         self._held: _Object | None = held
         self._offset = offset
 
-    def write(self, chunks: Sequence[bytes]) -> None:
+    def write(self, chunks: Sequence[Piece]) -> None:
         """Append the chunks."""
         assert self._held is not None
         self._store.require(sum(map(len, chunks)))

@@ -13,9 +13,11 @@ Rules that every store keeps (one contract suite checks them):
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 
 from estiva.errors import StorageUnavailable
+
+Piece: TypeAlias = bytes | bytearray | memoryview
 
 
 class ObjectMissing(StorageUnavailable):
@@ -57,8 +59,11 @@ async def holds(store: "BlobStore", key: str, size: int) -> bool:
 class Writer(Protocol):
     """Appends to one object. Not shared between tasks; its methods block, so call them in a worker thread."""
 
-    def write(self, chunks: Sequence[bytes]) -> None:
-        """Append the chunks. Raises StorageFull or StorageUnavailable; then nothing of this call counts."""
+    def write(self, chunks: Sequence[Piece]) -> None:
+        """Append the chunks; their memory is the caller's again once this has returned.
+
+        Raises StorageFull or StorageUnavailable; then nothing of this call counts.
+        """
 
     def settle(self) -> None:
         """Make everything written so far survive a power cut."""

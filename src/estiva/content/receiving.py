@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take the body of one request into one object.
 
-1. Bytes are gathered into batches; a batch is written and hashed in a worker thread while the next one is read.
-2. At most two batches exist at a time, whatever the size of the blob and however slow the peer or the disk
+1. A body comes in batches; one is written and hashed in a worker thread while the next one gathers.
+2. So at most two batches of it exist at a time, whatever the size of the blob and however slow the peer or the disk
    (invariant 13). While a client is slow nobody waits in a thread for it.
 3. The digest covers exactly the bytes that were written: a batch that could not be written is not hashed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from estiva.blobstore import Writer
+from estiva.blobstore import Piece, Writer
 from estiva.oci.digests import Algorithm
-
-BATCH = 1024 * 1024  # bytes; larger batches save thread switches, smaller ones memory
-LINGER = 5.0  # seconds after which a batch is written although it is small: a slow client must not hold memory
 
 
 class RunningDigest:
@@ -27,15 +24,31 @@ class RunningDigest:
         self.size = 0
         self._hasher = algorithm.hasher()
 
-    def update(self, chunks: list[bytes]) -> None:
+    def update(self, pieces: Sequence[Piece]) -> None:
         """Take in the bytes that follow."""
-        for chunk in chunks:
-            self._hasher.update(chunk)
-            self.size += len(chunk)
+        for piece in pieces:
+            self._hasher.update(piece)
+            self.size += len(piece)
 
     def encoded(self) -> str:
         """Return the digest so far, in hexadecimal."""
         return self._hasher.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Bytes of a body, in the memory where they arrived.
+
+    Whoever takes them calls `release` when nobody looks at them any more; calling it twice is harmless.
+    """
+
+    pieces: Sequence[Piece]
+    release: Callable[[], None]
+
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(map(len, self.pieces))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +56,11 @@ class Arriving:
     """A request's body and what its head says of it.
 
     `content_range` is the header as sent, `length` the announced number of bytes; None: not said. Iterating `body`
-    raises BodyTruncated or BodyStalled unless the body ends as HTTP says it must (invariant 12).
+    raises BodyTruncated or BodyStalled unless the body ends as HTTP says it must (invariant 12). Batches that nobody
+    has released when the request ends are released then.
     """
 
-    body: AsyncIterator[bytes]
+    body: AsyncIterator[Batch]
     content_range: str | None = None
     length: int | None = None
 
@@ -70,62 +84,38 @@ class Receiver:
         self._writer = writer
         self._running = running
         self._pool = pool
-        self._batch: list[bytes] = []
-        self._size = 0
+        self._batch: Batch | None = None
         self._job: asyncio.Future[None] | None = None
-        self._waiting = False
-        self._failed = False
-        self._timer: asyncio.TimerHandle | None = None
         self.received = 0
 
-    async def take(self, body: AsyncIterator[bytes]) -> None:
-        """Write all of `body`. What came before an error of the body is written too, and counts as received."""
+    async def take(self, body: AsyncIterator[Batch]) -> None:
+        """Write all of `body`. What came before an error of the body is written too, and counts as received.
+
+        After a failure nothing more is written: it would stand in the place of what failed.
+        """
         try:
-            async for chunk in body:
-                self._batch.append(chunk)
-                self._size += len(chunk)
-                if self._size >= BATCH:
-                    await self._wait()
-                    self._begin()
-                elif self._timer is None:
-                    self._timer = asyncio.get_running_loop().call_later(LINGER, self._write_what_lingers)
+            async for batch in body:
+                await self._wait()
+                self._batch = batch
+                self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch.pieces)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
             await self._wait()
-            self._begin()
-            await self._wait()
-
-    def _write_what_lingers(self) -> None:
-        self._timer = None
-        # While `take` waits for a job it will begin the next one itself: two at once would mix up the bytes.
-        if not self._waiting and (self._job is None or (self._job.done() and self._job.exception() is None)):
-            self._begin()
-
-    def _begin(self) -> None:
-        """Let a thread write the batch; after a failure, what follows would stand in the place of what failed."""
-        batch, self._batch, self._size = self._batch, [], 0
-        if batch and not self._failed:
-            self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch)
 
     async def _wait(self) -> None:
-        job = self._job
-        if job is None:
+        job, batch, self._job, self._batch = self._job, self._batch, None, None
+        if job is None or batch is None:
             return
-        self._waiting = True
         try:
             await finished(job)
         finally:
-            self._waiting = False
-        self._job = None
-        self._failed = job.exception() is not None
+            batch.release()
         job.result()
 
-    def _absorb(self, batch: list[bytes]) -> None:
-        self._writer.write(batch)
+    def _absorb(self, pieces: Sequence[Piece]) -> None:
+        self._writer.write(pieces)
         if self._running is not None:
-            self._running.update(batch)
-        self.received += sum(map(len, batch))
+            self._running.update(pieces)
+        self.received += sum(map(len, pieces))
 
     async def settle(self) -> None:
         """Make what was received survive a power cut."""

@@ -33,6 +33,20 @@ class LimitOptions:
     stall_timeout: Annotated[
         float, Duration(), "How long a transfer, in either direction, may stand still before it is cut."
     ] = 60.0
+    uploads: Annotated[
+        int, Count(1), "Most uploads whose bytes may arrive at once at one worker. Those beyond are answered 503."
+    ] = 1000
+    upload_buffers: Annotated[
+        int,
+        Size(minimum=2 * MIB),
+        "Memory of one worker for the bytes of all fast uploads together; beside it each upload holds 64 KiB at most.",
+    ] = 64 * MIB
+    direct_uploads: Annotated[
+        bool, "Whether uploads take a shorter way from the network to the disk. Answers are the same."
+    ] = True
+    writes: Annotated[
+        int, Count(1), "Most changes of one worker that may wait for the database. Those beyond are answered 503."
+    ] = 10_000
     drain_timeout: Annotated[
         float, Duration(zero=True), "How long requests under way may go on after the server was told to stop."
     ] = 30.0

@@ -96,7 +96,8 @@ class Call:
         return response
 
     async def _start(self, response: StreamResponse) -> AbstractStreamWriter:
-        if self.stopping.is_set() or (self.expects_continue and not self.body_begun):
+        broken = self.request.content.exception() is not None  # nobody knows where the next request begins
+        if broken or self.stopping.is_set() or (self.expects_continue and not self.body_begun):
             response.force_close()
         writer = await response.prepare(self.request)
         if writer is None:

@@ -15,7 +15,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from estiva.errors import EstivaError, HeadersTooLarge, HeadStalled, RequestInvalid, TooBusy
 from estiva.options.limits import LimitOptions
 from estiva.telemetry.metrics import Limit
-from estiva.web.boundary import Boundary
+from estiva.web.direct import DirectHandler, upload_head
 from estiva.web.entry import Entry
 from estiva.web.lane import Lane
 from estiva.web.tcp import was_reset
@@ -24,7 +24,7 @@ SURPLUS = 100  # connections beyond the limit that get an answer; more are only 
 READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
 
 
-class Connection(RequestHandler):
+class Connection(DirectHandler):
     """One client connection."""
 
     def __init__(
@@ -38,7 +38,6 @@ class Connection(RequestHandler):
         self._head_size = 0
         self._body: StreamReader = EMPTY_PAYLOAD
         self._surplus = self._refused = False
-        self._boundary = Boundary()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Give the client a bounded time for its first request."""
@@ -62,11 +61,21 @@ class Connection(RequestHandler):
         if self._lane is not None and self._boundary.here and self._lane.take(self, data):
             self._head_came()
             return
-        count, in_body = self._request_count, not self._body.is_eof()
+        if self._limits.direct_uploads and self._boundary.here and self.idle and (end := upload_head(data)):
+            self._parse(data[:end])
+            if not self.set_aside(data[end:]) and len(data) > end:
+                self._parse(data[end:])
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        count, body, in_body = self._request_count, self._body, not self._body.is_eof()
         super().data_received(data)
         self._boundary.pass_over(data, [self._messages[at] for at in range(count - self._request_count, 0)])
         if self._request_count != count:
-            self._body = self._messages[-1][1] if self._messages else EMPTY_PAYLOAD
+            last, self._body = self._messages[-1] if self._messages else (None, EMPTY_PAYLOAD)
+            if in_body and not body.is_eof() and isinstance(last, _ErrInfo):
+                self.body_broke(body)
             self._head_came()
         elif not in_body:
             self._await_head()
@@ -156,7 +165,7 @@ class Server(web.Server):
         )
         self._entry = entry
         self._limits = limits
-        self._lane = Lane(entry, limits.stall_timeout) if limits.lane and entry.at_once else None
+        self._lane = Lane(entry, limits.stall_timeout) if limits.lane else None
         self._listeners: list[asyncio.AbstractServer] = []
 
     async def accept(self, sockets: Iterable[socket.socket], backlog: int) -> None:

@@ -13,6 +13,7 @@ from estiva.options.content import ContentOptions
 from estiva.options.limits import LimitOptions
 from estiva.telemetry.metrics import Metrics
 from estiva.web.guard import Guard
+from estiva.web.intake import Intake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Services:
     manifests: Manifests
     tags: Tags
     referrers: Referrers
+    intake: Intake
     metrics: Metrics
     limits: LimitOptions
     policy: ContentOptions

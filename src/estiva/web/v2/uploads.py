@@ -38,8 +38,8 @@ class UploadsEndpoint:
         return source_id is not None and await self._services.blobs.mount(repository_id, digest, source_id)
 
     async def _store_whole(self, call: Call, name: RepositoryName, repository_id: int, digest: Digest) -> Answer:
-        body = arriving(call, self._services)
-        await self._services.uploads.store_whole(repository_id, digest, body)
+        with arriving(call, self._services) as body:
+            await self._services.uploads.store_whole(repository_id, digest, body)
         return _created(name, digest)
 
 
@@ -58,8 +58,8 @@ class SessionEndpoint:
     async def patch(self, call: Call, route: UploadSession) -> Answer:
         """Add a chunk."""
         repository_id = await self._services.guard.resume(route.name)
-        body = arriving(call, self._services)
-        offset = await self._services.uploads.append(repository_id, route.session, body)
+        with arriving(call, self._services) as body:
+            offset = await self._services.uploads.append(repository_id, route.session, body)
         return _progress(202, route.name, route.session, offset)
 
     async def put(self, call: Call, route: UploadSession) -> Answer:
@@ -68,8 +68,8 @@ class SessionEndpoint:
         digest = _digest(call, "digest")
         if digest is None:
             raise DigestInvalid("closing an upload needs ?digest=, the digest of the whole blob")
-        body = arriving(call, self._services)
-        await self._services.uploads.finish(repository_id, route.session, digest, body)
+        with arriving(call, self._services) as body:
+            await self._services.uploads.finish(repository_id, route.session, digest, body)
         return _created(route.name, digest)
 
     async def delete(self, call: Call, route: UploadSession) -> Answer:
