@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from estiva.cli.commands import commands
 from estiva.config import describe_settings
-from estiva.telemetry import metrics
+from estiva.telemetry.families import FAMILIES, PROCESS_FAMILIES
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -54,12 +54,8 @@ directory; the message says what), 1 for anything else. `python -m estiva` is th
 METRICS = """\
 # Metrics
 
-`GET /metrics` answers in Prometheus' text format. The counts begin at zero with each start of the server.
-"""
-
-PROCESS_METRICS = """
-Those that begin with `process_` are prometheus_client's: `process_cpu_seconds_total`, `process_max_fds`,
-`process_open_fds`, `process_resident_memory_bytes`, `process_start_time_seconds`, `process_virtual_memory_bytes`.
+`GET /metrics` answers in Prometheus' text format, with the sum over all workers, whichever of them is asked. The counts
+begin at zero with each start of the server; no worker that dies, and no reload, sets one back.
 """
 
 
@@ -101,9 +97,9 @@ def metrics_page() -> str:
     header = "\n| metric | labels | meaning |\n|---|---|---|\n"
     rows = [
         _row(f"`{family.name}`", ", ".join(f"`{label}`" for label in family.labels), family.text)
-        for family in metrics.FAMILIES
+        for family in (*FAMILIES, *PROCESS_FAMILIES)
     ]
-    return METRICS + header + "".join(rows) + PROCESS_METRICS
+    return METRICS + header + "".join(rows)
 
 
 def _row(*cells: str) -> str:

@@ -33,7 +33,7 @@ hostile = st.text() | st.text(st.characters(categories=["Cc", "Cs", "Zl", "Zp", 
 
 def written(form, access):
     stream = io.StringIO()
-    AccessLog(form, stream, lambda: NOON).write(access)
+    AccessLog(form, stream, now=lambda: NOON).write(access)
     return stream.getvalue()
 
 
@@ -100,7 +100,7 @@ def test_a_path_cannot_pass_for_another_field():
 def test_the_clock_moves_on_from_line_to_line():
     times = iter([NOON, NOON + 0.5, NOON + 60])
     stream = io.StringIO()
-    log = AccessLog(LogFormat.CONSOLE, stream, lambda: next(times))
+    log = AccessLog(LogFormat.CONSOLE, stream, now=lambda: next(times))
     for _ in range(3):
         log.write(PULL)
     stamps = [line.split()[0] for line in stream.getvalue().splitlines()]

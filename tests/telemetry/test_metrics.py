@@ -5,7 +5,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from estiva import __version__
-from estiva.telemetry.metrics import FAMILIES, Metrics, StorageFault
+from estiva.telemetry.families import FAMILIES
+from estiva.telemetry.metrics import Metrics, StorageFault
 
 
 @pytest.fixture
