@@ -60,7 +60,7 @@ def build_entry(settings: Settings, adapters: Adapters) -> Entry:
         ClientAddresses(settings.proxy.trusted),
         (adapters.metrics, adapters.access),
         settings.limits.stall_timeout,
-        at_once=not adapters.db.row_waits,
+        adapters.db.snapshot,
     )
 
 

@@ -91,7 +91,7 @@ async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor
             pool=pool,
             terms=Terms(system_clock, settings.storage),
             metrics=Metrics(),
-            access=open_access_log(settings.log, sys.stdout),
+            access=open_access_log(settings.log, sys.stdout, asyncio.get_running_loop().call_soon),
         )
     finally:
         await db.close()

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blobs as they show in one repository: looked up, read, mounted, unlinked."""
 
-from dataclasses import dataclass
-
+import msgspec
 from sqlalchemy import Connection
 
 from estiva.blobstore import BlobStore, ObjectMissing, Reader, holds
@@ -17,8 +16,7 @@ from estiva.oci.digests import Digest
 AT_HAND = 64 * 1024  # bytes; reading more from memory costs more than waking a thread
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobFound:
+class BlobFound(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A blob that shows in a repository, or a manifest asked for as one (clients fall back to that).
 
     Exactly one of `key`, where its bytes are in the store, and `content`, the bytes themselves, is there.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Manifests of one repository: looked up, pushed, deleted."""
 
-from dataclasses import dataclass
+import msgspec
 
 from estiva.blobstore import BlobStore
 from estiva.content.push import Push, delete_manifest, push_manifest
@@ -14,8 +14,7 @@ from estiva.oci.tags import Tag
 from estiva.options.content import ContentOptions
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestFound:
+class ManifestFound(msgspec.Struct, frozen=True, gc=False):
     """A manifest as it was pushed, byte for byte."""
 
     digest: str

@@ -11,7 +11,7 @@ again when that transaction met a conflict: so it has no effect but on the datab
 from collections.abc import Callable, Collection
 from functools import cache
 from hashlib import blake2b
-from typing import Any, ClassVar, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -48,10 +48,7 @@ class Database(Protocol):
 
     Raises DatabaseUnavailable and StorageFull, what the functions raise, and nothing of a driver's own except for
     faults of ours. A caller that is cancelled is told neither success nor failure: the transaction happens or not.
-    `row_waits` tells whether `row` ever suspends its caller.
     """
-
-    row_waits: ClassVar[bool]
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction that sees one state of the database and changes nothing."""
@@ -64,6 +61,13 @@ class Database(Protocol):
 
     async def row(self, query: HotQuery, *parameters: Value) -> tuple[Any, ...] | None:
         """Return the row of the query, or None."""
+
+    def snapshot(self) -> bool:
+        """Let `row` answer without suspending its caller; False when it cannot.
+
+        What it answers until this turn of the event loop ends may be of one state of the database, not older than this
+        call: so call it in the callback of a socket, on behalf of bytes that came by it.
+        """
 
     async def check(self) -> None:
         """Prove that the database answers, reading and writing. Raises DatabaseUnavailable."""

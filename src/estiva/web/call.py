@@ -2,9 +2,9 @@
 """One request under way, with what the log and the handlers want to know of it."""
 
 import asyncio
-from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
+import msgspec
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web import BaseRequest, Response, StreamResponse
 from multidict import MultiMapping
@@ -20,8 +20,7 @@ class TakesTime(Exception):
     """An answer that was to be given at once has to wait for a disk or a thread."""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """A request, its id, and the address of whoever sent it.
 
     `target` is the path as sent, with its query. `source` is aiohttp's request; None in the lane, where an answer is
@@ -44,7 +43,7 @@ class Call:
     received: int = 0
     body_begun: bool = False
     upload_path: str | None = None
-    query: dict[str, list[str]] = field(default_factory=dict)
+    query: dict[str, list[str]] = msgspec.field(default_factory=dict)
 
     @property
     def request(self) -> BaseRequest:
@@ -121,8 +120,7 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """Return a header's value; several of one name count as a list (RFC 9110, section 5.3)."""
-        values = self.headers.getall(name, ())
-        return ", ".join(values) if values else None
+        return ", ".join(self.headers.getall(name)) if name in self.headers else None
 
 
 def _parse_query(text: str) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ from estiva.errors import (
 )
 from estiva.telemetry.access import Access, AccessWriter
 from estiva.telemetry.metrics import Limit, Metrics, StorageFault
-from estiva.telemetry.request_ids import new_request_id
+from estiva.telemetry.request_ids import RequestIds
 from estiva.web import responses
 from estiva.web.call import Call
 from estiva.web.forwarded import ClientAddresses
@@ -45,7 +45,7 @@ _log = structlog.get_logger("estiva.web")
 class Entry:
     """Takes every request that the server parses. `pages` are the endpoints outside `/v2`, all for GET and HEAD.
 
-    `at_once` tells whether pulls can be answered without waiting, which the lane builds on.
+    `snapshot` tells, in the callback of a socket, whether pulls can be answered at once (see `Database`).
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class Entry:
         addresses: ClientAddresses,
         telemetry: tuple[Metrics, AccessWriter],
         stall_timeout: float,
-        *,
-        at_once: bool,
+        snapshot: Callable[[], bool],
     ) -> None:
-        self.at_once = at_once
+        self.snapshot = snapshot
         self.place, self.answer_at = v2.place, v2.answer_at
         self._v2 = v2
         self._pages = pages
         self._addresses = addresses
         self._metrics, self._access = telemetry
         self._stall_timeout = stall_timeout
+        self._ids = RequestIds()
         self._idle = asyncio.Event()
         self._idle.set()
         self._under_way = self._connections = 0
@@ -90,7 +90,7 @@ class Entry:
     def call(self, method: str, target: str, headers: MultiMapping[str], peer: str | None) -> Call:
         """Return a call of the lane, without a request of aiohttp's; `tell` must follow once it is answered."""
         return Call(
-            id=new_request_id(),
+            id=self._ids.new(),
             client=self._addresses.address(peer, headers),
             method=method,
             target=target,
@@ -173,7 +173,7 @@ class Entry:
 
     def reject(self, request: BaseRequest, error: EstivaError) -> Response:
         """Answer what could not be parsed as a request, or will not be; the connection closes."""
-        request_id = new_request_id()
+        request_id = self._ids.new()
         response = responses.to_response(responses.render_error(error, request_id), request_id, "/v2/")
         response.force_close()
         self._metrics.answered("malformed", "-", response.status, 0.0)

@@ -94,7 +94,9 @@ class Lane:
         started = time.perf_counter()
         line, _, block = data.partition(b"\r\n")
         target = self._targets[line] if len(line) <= LINE_BYTES else None
-        if target is None or (headers := self._blocks[block]) is None or not self._may_write(connection):
+        if target is None or (headers := self._blocks[block]) is None:
+            return False
+        if not self._may_write(connection) or not self._entry.snapshot():
             return False
         peer = connection.peername[0] if isinstance(connection.peername, tuple) else None
         call = self._entry.call(target.method, target.path, headers, peer)
@@ -133,7 +135,7 @@ class Lane:
         assert transport is not None
         headers = responses.complete(answer, call.id, call.target)
         head = _serialize_headers(_STATUS, headers)  # type: ignore[arg-type] # any mapping does
-        transport.write(head if answer.body is None or call.wants_head_only else head + answer.body)
+        transport.writelines((head,) if answer.body is None or call.wants_head_only else (head, answer.body))
         call.count(answer)
         connection._request_count += 1
         connection._next_keepalive_close_time = connection._loop.time() + connection._keepalive_timeout

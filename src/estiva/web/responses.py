@@ -7,7 +7,6 @@ ways send the same bytes.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -32,8 +31,7 @@ _EVERYWHERE = {"Server": "Estiva"}
 _ON_V2 = _EVERYWHERE | V2_HEADERS
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer; `body` None: none, and no word about its length but what the headers say."""
 
     status: int
@@ -57,7 +55,7 @@ def complete(answer: Answer, request_id: str, path: str) -> dict[str, str]:
 
 
 def _common(path: str) -> Mapping[str, str]:
-    return _ON_V2 if path.lstrip("/").startswith("v2") else _EVERYWHERE
+    return _ON_V2 if path.startswith("/v2") or path.lstrip("/").startswith("v2") else _EVERYWHERE
 
 
 @lru_cache(maxsize=1)
