@@ -3,7 +3,7 @@
 
 1. A request takes the lease with a token of its own; every later statement names the token, so that a request that
    has lost the lease changes nothing any more.
-2. The holder renews it while it works; when its process dies, it runs out.
+2. The holder renews it while it works; when its process dies, its supervisor has it freed, or it runs out.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ class Lease:
         self.freed = False
 
     @staticmethod
-    def new_token() -> str:
-        """Return a token that was never used."""
-        return uuid.uuid4().hex
+    def new_token(terms: Terms) -> str:
+        """Return a token that was never used; it names its holder (`db.uploads.clear_leases_of`)."""
+        return f"{terms.holder}:{uuid.uuid4().hex}"
 
     async def __aenter__(self) -> Self:
         self._renewing = asyncio.create_task(self._renew())

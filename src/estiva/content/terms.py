@@ -29,10 +29,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long things are kept; every duration comes from the settings."""
+    """How long things are kept; every duration comes from the settings.
+
+    `holder` names the process that takes leases on these terms, so that they can be freed when it is dead.
+    """
 
     clock: Clock
     options: StorageOptions
+    holder: str = ""
 
     def now(self) -> int:
         """Return the present time."""

@@ -106,7 +106,7 @@ class Uploads:
 
     @asynccontextmanager
     async def _hold(self, repository_id: int, session: str, wanted: Algorithm | None = None) -> AsyncIterator[_Held]:
-        token = Lease.new_token()
+        token = Lease.new_token(self._terms)
         upload = await self._db.note(open_session, repository_id, session, token, self._terms.now())
         running = self._running.pop(session, None)
         if upload.size == 0:

@@ -33,6 +33,7 @@ _EXPIRED = (
     .order_by(uploads.c.expires_at, uploads.c.id)
     .limit(bindparam("most", type_=Integer))
 )
+_OF_HOLDER = uploads.c.lease.like(bindparam("tokens"))
 _CLEAR = uploads.update().where(uploads.c.lease.is_not(None)).values(_NO_LEASE)
 
 
@@ -109,3 +110,8 @@ def expired(conn: Connection, now: int, limit: int) -> list[Upload]:
 def clear_leases(conn: Connection) -> None:
     """Free every session: for whoever knows that no other process can be writing."""
     conn.execute(_CLEAR)
+
+
+def clear_leases_of(conn: Connection, holder: str) -> int:
+    """Free the sessions that a dead process was writing to, and return how many; `holder` is hex digits and dashes."""
+    return conn.execute(_CLEAR.where(_OF_HOLDER), {"tokens": f"{holder}:%"}).rowcount
