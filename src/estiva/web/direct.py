@@ -2,7 +2,7 @@
 
 """The direct upload path: aiohttp parses the head of an upload, and its body goes past aiohttp into large buffers.
 
-1. Taken is an upload whose whole head came in one piece, on an idle connection, and whose body did not come with it.
+1. Taken is an upload whose whole head came in one piece, without all of its body, and began where a request begins.
    Everything else takes the ordinary way through aiohttp: slower, never different.
 2. The kernel writes into the buffer from which a thread hashes and writes to the disk; nothing is copied in between.
    Of a slow client the bytes pass through memory that all connections share, and only they themselves are kept.
@@ -65,13 +65,8 @@ class DirectHandler(RequestHandler):
         self._parsing = {name: options[name] for name in ("max_line_size", "max_field_size", "read_bufsize")}
         self.upload: DirectBody | None = None
 
-    @property
-    def idle(self) -> bool:
-        """Whether every request was answered, and the next one is waited for."""
-        return self._waiter is not None and not self._waiter.done() and not self._messages
-
     def set_aside(self, rest: bytes) -> bool:
-        """Take charge of the body of the request whose head was just parsed, of which `rest` is there already.
+        """Take charge of the body of the request whose head was parsed last, of which `rest` is there already.
 
         Returns False when that is for aiohttp to read.
         """
@@ -118,8 +113,9 @@ class DirectHandler(RequestHandler):
         self, request: BaseRequest, resp: StreamResponse, start_time: float | None
     ) -> tuple[StreamResponse, bool]:
         """Let what was not read of the body pass by, as aiohttp does with its own."""
-        if self.upload is not None:
-            self.upload.drop()
+        upload = direct_body(request)
+        if upload is not None:
+            upload.drop()
             self.upload = None
         return await super().finish_response(request, resp, start_time)
 

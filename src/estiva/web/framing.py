@@ -70,6 +70,7 @@ class Chunked:
         self._missing = 0  # bytes of the present chunk
         self._line = b""  # what came of the line before the next one
         self._begun = False
+        self._last = (b"", 0)  # a whole line and its size: the next one is likely to be the same
         self.ended = False
         self.end = self.beyond = b""
 
@@ -79,7 +80,11 @@ class Chunked:
         count = 0
         while position < stop:
             if not self._missing:
-                position = self._next_chunk(data, position, stop)
+                line, size = self._last
+                if not self._line and bytes(data[position : min(stop, position + len(line))]) == line != b"":
+                    position, self._missing = position + len(line), size
+                else:
+                    position = self._next_chunk(data, position, stop)
             elif count == most:
                 break
             else:
@@ -97,6 +102,8 @@ class Chunked:
         size = int(match[1], 16) if match is not None and match[1] is not None else 0
         if match is not None and size:
             position += match.end() - len(self._line)
+            if self._begun:
+                self._last = (line[: match.end()], size)
             self._line, self._begun, self._missing = b"", True, size
             return position
         if match is None or match[1] is not None:

@@ -61,9 +61,11 @@ class Connection(DirectHandler):
         if self._lane is not None and self._boundary.here and self._lane.take(self, data):
             self._head_came()
             return
-        if self._limits.direct_uploads and self._boundary.here and self.idle and (end := upload_head(data)):
+        if self._limits.direct_uploads and self._boundary.here and (end := upload_head(data)):
+            count = self._request_count
             self._parse(data[:end])
-            if not self.set_aside(data[end:]) and len(data) > end:
+            taken = self._request_count != count and self.set_aside(data[end:])
+            if not taken and len(data) > end:
                 self._parse(data[end:])
         else:
             self._parse(data)
