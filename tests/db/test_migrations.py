@@ -134,7 +134,7 @@ class TestSqlite:
         assert columns(copy) == ["id", "name", "created_at"]
         with closing(sqlite3.connect(copy)) as connection:
             assert connection.execute("SELECT name FROM repositories").fetchall() == [("r",)]
-        assert {one.name for one in tmp_path.glob("estiva*")} == {path.name, copy.name}
+        assert {one.name for one in tmp_path.glob("estiva*")} == {path.name, f"{path.name}-writer", copy.name}
 
     def test_a_file_is_migrated_once(self, path, tmp_path):
         revisions = later(tmp_path / "migrations")

@@ -118,20 +118,20 @@ async def test_a_path_may_hold_any_character(tmp_path):
     path = tmp_path / "a b?c#d%41é.db"
     await (await prepared(path)).close()
     assert path.exists()
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, f"{path.name}-writer"}
 
 
 async def test_the_database_is_not_for_everybody_to_read(sqlite, sqlite_location):
     await sqlite.write(make_repository)
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-wal", "-shm", "-writer"):
         assert stat.S_IMODE(Path(sqlite_location + suffix).stat().st_mode) & 0o007 == 0
 
 
-async def test_closing_leaves_one_file(sqlite_location):
+async def test_closing_leaves_the_database_and_the_file_by_which_processes_take_turns(sqlite_location):
     database = await prepared(sqlite_location)
     await database.write(make_repository)
     await database.close()
-    assert list(Path(sqlite_location).parent.iterdir()) == [Path(sqlite_location)]
+    assert {one.name for one in Path(sqlite_location).parent.iterdir()} == {"estiva.db", "estiva.db-writer"}
 
 
 async def test_every_connection_keeps_foreign_keys_and_logs_ahead(sqlite):

@@ -145,7 +145,7 @@ async def test_callers_wait_for_another_program_together(sqlite, sqlite_location
     def count(conn):
         waits.append(conn)
 
-    event.listen(sqlite._writer._synced.engine, "begin", count)
+    event.listen(sqlite._writer._channel.synced.engine, "begin", count)
     await gate(sqlite.write(impatient))
     waits.clear()
     with closing(connect(Path(sqlite_location))) as other:

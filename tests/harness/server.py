@@ -56,14 +56,15 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
     clock, log = Clock(), io.StringIO()
     data.mkdir(exist_ok=True)
     (data / "blobs").mkdir(exist_ok=True)
-    db = await prepared(database or str(data / "estiva.db"))
+    metrics = Metrics()
+    db = await prepared(database or str(data / "estiva.db"), settings.limits.writes, metrics)
     with ThreadPoolExecutor(4) as pool:
         adapters = Adapters(
             db=db,
             store=FilesystemStore.open(data / "blobs", pool, min_free=settings.storage.min_free),
             pool=pool,
             terms=Terms(clock, settings.storage),
-            metrics=Metrics(),
+            metrics=metrics,
             access=open_access_log(LogOptions(), log),
         )
         server = Server(build_entry(settings, adapters), settings.limits)

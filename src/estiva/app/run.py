@@ -79,7 +79,8 @@ async def _serve(settings: Settings, directory: DataDirectory, sockets: list[soc
 async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
     location = settings.server.database or str(directory.database)
     await prepare_database(location)
-    db = await open_database(location)
+    metrics = Metrics()
+    db = await open_database(location, most=settings.limits.writes, observer=metrics)
     try:
         store = FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free)
         await pair(db, store, directory.blobs)
@@ -90,7 +91,7 @@ async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor
             store=store,
             pool=pool,
             terms=Terms(system_clock, settings.storage),
-            metrics=Metrics(),
+            metrics=metrics,
             access=open_access_log(settings.log, sys.stdout, asyncio.get_running_loop().call_soon),
         )
     finally:

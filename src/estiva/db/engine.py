@@ -46,8 +46,9 @@ class HotQuery:
 class Database(Protocol):
     """Runs db functions.
 
-    Raises DatabaseUnavailable and StorageFull, what the functions raise, and nothing of a driver's own except for
-    faults of ours. A caller that is cancelled is told neither success nor failure: the transaction happens or not.
+    Raises DatabaseUnavailable, StorageFull, TooBusy when too many wait already, what the functions raise, and nothing
+    of a driver's own except for faults of ours. A caller that is cancelled is told neither success nor failure: the
+    transaction happens or not.
     """
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

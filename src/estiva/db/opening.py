@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from estiva.db.engine import Database
+from estiva.db.queueing import MOST, Observer, Unobserved
 from estiva.errors import DatabaseUnusable
 
 
@@ -21,14 +22,18 @@ async def prepare_database(location: str | Path) -> None:
     prepare(Path(location))
 
 
-async def open_database(location: str | Path) -> Database:
-    """Open a database that was prepared. It belongs to the event loop that opens it, and crosses no fork."""
+async def open_database(location: str | Path, *, most: int = MOST, observer: Observer | None = None) -> Database:
+    """Open a database that was prepared; `most` callers may wait for it, and `observer` hears of them.
+
+    It belongs to the event loop that opens it, and crosses no fork.
+    """
+    observer = observer or Unobserved()
     if _is_url(location):
-        opened: Database = _postgres().PostgresDatabase(str(location))
+        opened: Database = _postgres().PostgresDatabase(str(location), most, observer)
         return opened
     from estiva.db.sqlite import SqliteDatabase
 
-    return SqliteDatabase(Path(location))
+    return SqliteDatabase(Path(location), most, observer)
 
 
 def _is_url(location: str | Path) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from estiva.db.engine import Function, HotQuery, P, T, Value
 from estiva.db.migrate import CURRENT, Revisions, migrate
+from estiva.db.queueing import Observer, Room
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
 
 POOL = 10  # connections for everything ordinary; PostgreSQL accepts 100 in all, unless told otherwise
@@ -155,9 +156,9 @@ class _Door:
 
 
 class PostgresDatabase:
-    """A database on a server; see `Database`."""
+    """A database on a server; see `Database`. `most` callers may wait for one of its connections."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, most: int, observer: Observer) -> None:
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=partial(_connect, url), pool_size=POOL, max_overflow=0
         )
@@ -167,6 +168,8 @@ class PostgresDatabase:
         self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._hot = _Hot(url)
         self._door = _Door()
+        self._room = Room(most, observer, served=POOL)
+        self._observer = observer
         self._statements: dict[HotQuery, str] = {}
 
     async def read(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -175,11 +178,11 @@ class PostgresDatabase:
 
     async def write(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction, committed as the server is set to: by default, synced."""
-        return await self._transact(self._writing, lambda conn: f(conn, *args, **kwargs))
+        return await self._change(lambda conn: f(conn, *args, **kwargs))
 
     async def note(self, f: Function[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `f` in a transaction whose commit does not wait for the disk."""
-        return await self._transact(self._writing, lambda conn: _relaxed(conn, lambda: f(conn, *args, **kwargs)))
+        return await self._change(lambda conn: _relaxed(conn, lambda: f(conn, *args, **kwargs)))
 
     async def row(self, query: HotQuery, *parameters: Value) -> tuple[Any, ...] | None:
         """Run the query on the driver."""
@@ -207,9 +210,18 @@ class PostgresDatabase:
         await self._engine.dispose()
         await self._hot.close()
 
+    async def _change(self, call: Callable[[Connection], T]) -> T:
+        changed = await self._transact(self._writing, call)
+        self._observer.committed(1)
+        return changed
+
     async def _transact(self, engine: AsyncEngine, call: Callable[[Connection], T]) -> T:
         with self._door:
-            return await _transact(engine, call)
+            self._room.enter()
+            try:
+                return await _transact(engine, call)
+            finally:
+                self._room.leave()
 
 
 def _relaxed(conn: Connection, call: Callable[[], T]) -> T:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQLite: one file, one writer thread, readers beside it.
+"""SQLite: one file, one writer thread in each process, readers beside it.
 
 1. Every transaction that may write begins with BEGIN IMMEDIATE: turning a read into a write later fails at once when
    somebody else has written meanwhile, whatever the timeout.
@@ -26,7 +26,9 @@ from sqlalchemy.pool import NullPool
 from estiva.db.engine import Function, HotQuery, P, T, Value
 from estiva.db.migrate import CURRENT, Revisions, migrate
 from estiva.db.mounts import unsuitable
-from estiva.db.writer import Writer
+from estiva.db.queueing import Observer
+from estiva.db.turns import Turns, lock_file
+from estiva.db.writer import Channel, Writer
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
 
 READERS = 4  # threads; lists and status questions wait for the disk more than for the processor
@@ -35,7 +37,7 @@ LOCAL = "put it on a local disk with --database PATH, or use PostgreSQL: --datab
 PRAGMAS = (
     # Without it SQLite keeps no foreign key at all.
     "foreign_keys = ON",
-    # Milliseconds. This process has one writer, so only another program makes it wait: a copy, a curious operator.
+    # Milliseconds. Estiva's processes take turns, so only another program makes one wait: a copy, a curious operator.
     "busy_timeout = 10000",
     # KiB per connection, seven of them at most: the inner pages of every index of a million manifests.
     "cache_size = -16384",
@@ -98,12 +100,16 @@ def translate(error: BaseException) -> None:
 
 
 class SqliteDatabase:
-    """A database in a file; see `Database`. Made in the event loop that uses it."""
+    """A database in a file; see `Database`. Made in the event loop that uses it; `most` callers may wait to write."""
 
-    def __init__(self, path: Path) -> None:
-        synced = _engine(path, "BEGIN IMMEDIATE", "synchronous = FULL").connect()
-        unsynced = _engine(path, "BEGIN IMMEDIATE", "synchronous = NORMAL").connect()
-        self._writer = Writer(synced, unsynced, translate)
+    def __init__(self, path: Path, most: int, observer: Observer) -> None:
+        channel = Channel(
+            synced=_engine(path, "BEGIN IMMEDIATE", "synchronous = FULL").connect(),
+            unsynced=_engine(path, "BEGIN IMMEDIATE", "synchronous = NORMAL").connect(),
+            turns=Turns(path),
+            translate=translate,
+        )
+        self._writer = Writer(channel, most, observer)
         self._reading = _engine(path, "BEGIN", "query_only = ON")
         self._readers = ThreadPoolExecutor(READERS, "estiva-sqlite-reader")
         self._own = threading.local()
@@ -217,6 +223,7 @@ def prepare(path: Path, revisions: Revisions = CURRENT) -> None:
         with contextlib.closing(connect(path)) as connection:
             require_wal(connection, path)
             _try_writing(connection)
+        _make_private(lock_file(path))
         _migrate(path, revisions)
     except (OSError, DBAPIError, sqlite3.Error) as error:
         reason = error.orig if isinstance(error, DBAPIError) else error

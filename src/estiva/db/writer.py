@@ -8,10 +8,15 @@
 3. A caller's error takes back its own savepoint. When the transaction as a whole is lost, as on a full disk, each
    caller gets one of its own, and an error of its own: what frees room may still go through.
 4. A caller that is cancelled before its turn is passed over; later, its work happens and nobody is told.
+5. Other processes write too: each transaction waits for the turn (`turns`), and takes along what has queued up by
+   then. Between transactions the turn is free.
+6. So many callers may wait; whoever comes then is refused, and told so.
 """
 
 import asyncio
 import contextlib
+import errno
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -21,6 +26,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from estiva.db.queueing import Observer, Room
+from estiva.db.turns import Turns
 from estiva.errors import DatabaseUnavailable
 
 BATCH = 128  # callers served by one commit at most, so that the first of them does not wait for ever
@@ -53,13 +60,29 @@ class _Job:
             self.answer.set_exception(self.error)
 
 
-class Writer:
-    """Runs functions that write, one batch after the other."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """What the writer writes through: connections that sync and do not, the turn, and the driver's errors explained."""
 
-    def __init__(self, synced: Connection, unsynced: Connection, translate: Callable[[BaseException], None]) -> None:
-        self._synced = synced
-        self._unsynced = unsynced
-        self._translate = translate
+    synced: Connection
+    unsynced: Connection
+    turns: Turns
+    translate: Callable[[BaseException], None]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.synced.close()
+        self.unsynced.close()
+        self.turns.close()
+
+
+class Writer:
+    """Runs functions that write, one batch after the other; `most` callers may wait."""
+
+    def __init__(self, channel: Channel, most: int, observer: Observer) -> None:
+        self._channel = channel
+        self._room = Room(most, observer)
+        self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
@@ -67,9 +90,10 @@ class Writer:
         self._thread.start()
 
     async def run(self, call: Callable[[Connection], Any], *, durable: bool) -> Any:
-        """Run `call` in a transaction and return its result after the commit."""
+        """Run `call` in a transaction and return its result after the commit. Raises TooBusy."""
         if self._closed:
             raise DatabaseUnavailable("the database is being closed")
+        self._room.enter()
         job = _Job(call, durable, self._loop.create_future())
         self._jobs.put(job)
         return await job.answer
@@ -82,37 +106,47 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        stopping = False
-        while not stopping:
-            batch, stopping = self._gather()
-            if batch and not self._together(batch):
-                for job in batch:
-                    self._alone(job)
-            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
-                self._loop.call_soon_threadsafe(_tell, batch)
-        self._synced.close()
-        self._unsynced.close()
-
-    def _gather(self) -> tuple[list[_Job], bool]:
-        """Wait for a job; return it and what has queued up behind it, and whether the end has come."""
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            if not job.answer.cancelled():
-                batch.append(job)
-            if len(batch) == BATCH:
-                return batch, False
+        while (first := self._jobs.get()) is not None:
+            batch = [first]
             try:
+                with self._channel.turns.turn():
+                    stopping = self._gather(batch)
+                    self._commit([job for job in batch if not job.answer.cancelled()])
+            except OSError as error:
+                stopping = self._gather(batch)
+                _fail(batch, error)
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+                self._loop.call_soon_threadsafe(self._tell, batch)
+            if stopping:
+                break
+        self._channel.close()
+
+    def _gather(self, batch: list[_Job]) -> bool:
+        """Add what has queued up behind the first job; tell whether the end has come."""
+        with contextlib.suppress(queue.Empty):
+            while len(batch) < BATCH:
                 job = self._jobs.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
+                if job is None:
+                    return True
+                batch.append(job)
+        return False
+
+    def _commit(self, batch: list[_Job]) -> None:
+        if batch and not self._together(batch):
+            for job in batch:
+                self._alone(job)
+
+    def _tell(self, batch: list[_Job]) -> None:
+        self._observer.committed(len(batch))
+        self._room.leave(len(batch))
+        for job in batch:
+            job.tell()
 
     def _together(self, batch: list[_Job]) -> bool:
         """Run the jobs in one transaction; False when that is lost as a whole, or not worth trying."""
         if len(batch) == 1:
             return False
-        conn = self._synced if any(job.durable for job in batch) else self._unsynced
+        conn = self._channel.synced if any(job.durable for job in batch) else self._channel.unsynced
         try:
             transaction = conn.begin()
         except DBAPIError as error:
@@ -141,7 +175,7 @@ class Writer:
 
     def _alone(self, job: _Job) -> None:
         try:
-            with (self._synced if job.durable else self._unsynced).begin() as transaction:
+            with (self._channel.synced if job.durable else self._channel.unsynced).begin() as transaction:
                 job.run(transaction.connection)
                 if job.error is not None:
                     transaction.rollback()
@@ -154,11 +188,11 @@ class Writer:
         if job.error is None:
             return
         try:
-            self._translate(job.error)
+            self._channel.translate(job.error)
         except BaseException as error:  # noqa: BLE001
             job.error = error
 
 
-def _tell(batch: list[_Job]) -> None:
+def _fail(batch: list[_Job], error: OSError) -> None:
     for job in batch:
-        job.tell()
+        job.error = DatabaseUnavailable(f"the database cannot be used: {os.strerror(error.errno or errno.EIO)}")
