@@ -7,8 +7,10 @@
 """
 
 import asyncio
+import ctypes
 import errno
 import fcntl
+import functools
 import os
 import re
 import uuid
@@ -25,6 +27,8 @@ T = TypeVar("T")
 READ_SIZE = 256 * 1024  # bytes per read where the kernel cannot send the file by itself
 PROBE_EVERY = 128 * 1024  # bytes; the kernel reads ahead, and drops, pages by the dozen
 IOV_MAX = 1024  # chunks per system call; Linux's limit (limits.h)
+EARLY = 8 * 1024 * 1024  # bytes after which the kernel begins to write, so that little is left for the sync at the end
+_SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}")
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -43,13 +47,25 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+def _begin_to_sync(descriptor: int, start: int, stop: int) -> None:
+    """Have the kernel begin to write a part of a file; that is a hint, whose failure nobody needs to know."""
+    call = getattr(_libc(), "sync_file_range", None)
+    if call is not None:
+        call(descriptor, ctypes.c_int64(start), ctypes.c_int64(stop - start), _SYNC_FILE_RANGE_WRITE)
+
+
 class FileWriter:
     """Appends to a file; see `Writer`."""
 
     def __init__(self, path: Path, descriptor: int, offset: int, *, min_free: int) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._offset = offset
+        self._offset = self._syncing = offset
         # From offset 0 on, the file's name may be new, or left by a writer that was cut off before it synced it.
         self._name_unsynced = offset == 0
         self._min_free = min_free
@@ -64,6 +80,9 @@ class FileWriter:
         except OSError as error:
             self._offset = before  # nothing of this call counts
             raise _translate(error) from error
+        if self._offset - self._syncing >= EARLY:
+            _begin_to_sync(self._descriptor, self._syncing, self._offset)
+            self._syncing = self._offset
 
     def _keep_reserve(self, size: int) -> None:
         free = os.fstatvfs(self._descriptor)
