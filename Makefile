@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 # Two workers; what tests log is not captured, because not all of it (lone surrogates) can be sent between processes.
 PARALLEL := -n 2 -p no:logging
+DISTRIBUTION := v3.1.2
 UV_VERSION := 0.13.9
 UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
@@ -22,7 +23,7 @@ PACKAGE := --editable .
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast test-long conformance bench image lock clients
+.PHONY: help install run check test test-fast test-long conformance bench bench-peers image lock clients
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,8 +55,11 @@ conformance: .venv/dev  ## the official OCI conformance suite
 	tests/tools/install-clients conformance
 	$(PYTEST) tests/conformance
 
-bench: .venv/dev  ## compare with docker-registry and nginx; ARGS are passed on
+bench: .venv/dev  ## compare with other registries and nginx; ARGS are passed on
 	$(BIN)/python -m bench $(ARGS)
+
+bench-peers:  ## build the peer of the benchmark that Debian does not have (needs Go)
+	GOBIN=$(CURDIR)/.cache/go/bin go install github.com/distribution/distribution/v3/cmd/registry@$(DISTRIBUTION)
 
 image: .venv/runtime  ## build the container image; ARGS are passed on
 	deploy/build-image $(ARGS)

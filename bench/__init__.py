@@ -9,7 +9,10 @@ bodies      random bytes to push, and the documents of images
 clients     several client processes that start together
 shelves     what is stored in a contender before it is measured
 wrk, sink, fsyncs   the request generator, the ceiling of uploads, the counter of fsync calls
-rows        what is measured; one class for each way of measuring
+rows        what is measured; one class for each way of measuring: reading, streams, pushing, large, crowded, distant
+relay, bulk a wire with a length; what fills Estiva's database past its API
+own         rows measured by `estiva bench`
+targets     what Estiva is meant to reach, and whether it did
 rounds      the interleaved run
 results, conditions, tables, charts   what came out, and how it is shown
 """

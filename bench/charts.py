@@ -25,6 +25,9 @@ _GAP = 14
 _CUT = 1.6
 """How far a ceiling may exceed the best registry before its bar is cut."""
 
+FEW = frozenset({"manifest", "manifest-tags", "blob", "push", "images", "pull"})
+"""Rows in the drawing that README shows."""
+
 _FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
@@ -43,28 +46,30 @@ THEMES = (
         name="light",
         text="#1f2328",
         faint="#59636e",
-        bars={Role.ESTIVA: "#0969da", Role.PEER: "#818b98", Role.CEILING: "#d1d9e0"},
+        bars={Role.ESTIVA: "#0969da", Role.VARIANT: "#54aeff", Role.PEER: "#818b98", Role.CEILING: "#d1d9e0"},
     ),
     Theme(
         name="dark",
         text="#f0f6fc",
         faint="#9198a1",
-        bars={Role.ESTIVA: "#4493f8", Role.PEER: "#656c76", Role.CEILING: "#3d444d"},
+        bars={Role.ESTIVA: "#4493f8", Role.VARIANT: "#1f6feb", Role.PEER: "#656c76", Role.CEILING: "#3d444d"},
     ),
 )
 
 
 def draw_all(results: Results) -> dict[str, str]:
-    """Return every drawing by file name: what each row is about, and its CPU time, in each theme."""
+    """Return every drawing by file name: what each row is about, its CPU time, and a few rows, in each theme."""
     pictures: dict[str, Callable[[RowResult], Column | None]] = {
         "speed": lambda row: row.columns[0],
         "cpu": lambda row: next((column for column in row.columns if column.key == "cpu" and column.shown), None),
     }
     drawings = {}
     for name, choose in pictures.items():
-        panels = [(row, column) for row in results.rows if (column := choose(row))]
+        panels = [(row, column) for row in results.rows if len(row.entries) > 1 and (column := choose(row))]
         for theme in THEMES:
             drawings[f"{name}-{theme.name}.svg"] = draw(panels, theme)
+            few = [(row, column) for row, column in panels if name == "speed" and row.name in FEW]
+            drawings |= {f"overview-{theme.name}.svg": draw(few, theme)} if few else {}
     return drawings
 
 

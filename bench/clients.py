@@ -101,9 +101,33 @@ def pushing(port: int, repository: str, body: Body) -> Task:
     return functools.partial(_prepare_push, port, repository, body)
 
 
-def pulling(port: int, target: str, size: int, repeats: int) -> Task:
-    """Return a client that downloads `target` several times and insists on `size` bytes each time."""
-    return functools.partial(_prepare_pull, port, target, size, repeats)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Puller:
+    """A client that downloads `target` once for each of `ranges`, values of a Range header; empty is all of it.
+
+    Each answer must have `size` bytes; one of several ranges also has headers of its own, a few hundred bytes each.
+    """
+
+    port: int
+    target: str
+    size: int
+    ranges: tuple[str, ...] = ("",)
+
+    def __call__(self) -> Work:
+        """Connect."""
+        connection = Connection(self.port)
+        connection.connect()
+        return functools.partial(self._work, connection)
+
+    def _work(self, connection: Connection) -> list[float]:
+        units = []
+        for wanted in self.ranges:
+            begin = time.monotonic()
+            got = connection.download(self.target, headers={"Range": wanted} if wanted else None)
+            if not self.size <= got <= self.size + 512 * wanted.count(","):
+                raise BenchError(f"a download had {got} bytes instead of {self.size}")
+            units.append(time.monotonic() - begin)
+        return units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,22 +168,6 @@ def _prepare_push(port: int, repository: str, body: Body) -> Work:
         begin = time.monotonic()
         push_blob(connection, repository, body)
         return [time.monotonic() - begin]
-
-    return work
-
-
-def _prepare_pull(port: int, target: str, size: int, repeats: int) -> Work:
-    connection = Connection(port)
-    connection.connect()
-
-    def work() -> list[float]:
-        units = []
-        for _ in range(repeats):
-            begin = time.monotonic()
-            if (got := connection.download(target)) != size:
-                raise BenchError(f"a download had {got} bytes instead of {size}")
-            units.append(time.monotonic() - begin)
-        return units
 
     return work
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -22,6 +23,7 @@ from bench.results import Results
 from bench.rounds import run_row
 from bench.rows import all_rows
 from bench.tables import markdown
+from bench.targets import document
 
 PUBLISHED = ROOT / "docs" / "benchmarks"
 """Where a whole run is written."""
@@ -29,7 +31,7 @@ PUBLISHED = ROOT / "docs" / "benchmarks"
 TRIAL = ROOT / "build" / "bench"
 """Where any other run is written."""
 
-_ROOM = 8 * GIB
+_ROOM = 12 * GIB
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     whole = not (options.quick or options.only or options.skip) and options.scale == 1 and results.complete
     _write(results, options.output or (PUBLISHED if whole else TRIAL), console)
-    print(json.dumps(results.document(), indent=1) if options.json else markdown(results, charts=False))
+    print(json.dumps(document(results), indent=1) if options.json else markdown(results, charts=False))
     return 0 if results.complete else 1
 
 
@@ -88,7 +90,9 @@ def _run(plan: Plan, options: argparse.Namespace, console: Console) -> Results:
         display.step("", "", "preparing random bytes")
         stage.prepare(max(row.largest for row in rows))
         for row in rows:
+            begin = time.monotonic()
             results.rows.append(run_row(row, contenders, plan, display))
+            results.rows[-1].seconds = time.monotonic() - begin
     return results
 
 
@@ -109,13 +113,13 @@ def _check_room(plan: Plan, console: Console) -> None:
 
 
 def _measurements(rows: list[Row], contenders: list[Contender], plan: Plan) -> int:
-    return sum(plan.rounds for row in rows for contender in contenders if row.work in contender.works)
+    return sum(plan.rounds for row in rows for contender in contenders if contender.takes(row.name, row.work))
 
 
 def _write(results: Results, directory: Path, console: Console) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     files = {
-        "latest.json": json.dumps(results.document(), indent=1) + "\n",
+        "latest.json": json.dumps(document(results), indent=1) + "\n",
         "latest.md": markdown(results, charts=True),
         **draw_all(results),
     }

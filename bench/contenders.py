@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is compared, how each is started, and where that puts it: a subject, a peer or a ceiling."""
 
+import dataclasses
 import importlib.metadata
 import os
 import re
@@ -18,8 +19,9 @@ from bench.plan import BenchError
 from bench.servers import Command, Server
 from bench.shelves import ApiShelf, FileShelf, Shelf
 from bench.wire import HOST
+from estiva.config import describe_settings
 
-_DOCKER_REGISTRY = """\
+_DISTRIBUTION = """\
 version: 0.1
 storage:
   filesystem:
@@ -68,12 +70,18 @@ http {{
 """
 
 _MOST_FILES = 65536
+_WORKERS = 2
+_SINGLE_ROWS = frozenset({"manifest", "blob", "push", "images", "pull"})
+
+BUILT = Path(__file__).parent.parent / ".cache" / "go" / "bin"
+"""Where `make bench-peers` puts programs."""
 
 
 class Role(StrEnum):
     """Why a contender takes part."""
 
     ESTIVA = "estiva"
+    VARIANT = "variant"
     PEER = "peer"
     CEILING = "ceiling"
 
@@ -84,11 +92,18 @@ class Work(StrEnum):
     PULL = "pull"
     PUSH = "push"
     KEEP = "keep"
+    BULK = "bulk"
+
+
+_REGISTRY = frozenset({Work.PULL, Work.PUSH, Work.KEEP})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """A server that can be measured; `about` says what it is and under which conditions it works."""
+    """A server that can be measured; `about` says what it is and under which conditions it works.
+
+    `rows` are those that it takes part in; none means all that it has the `works` for.
+    """
 
     name: str
     role: Role
@@ -97,6 +112,11 @@ class Contender:
     works: frozenset[Work]
     command: Command
     shelf: Callable[[Server], Shelf]
+    rows: frozenset[str] = frozenset()
+
+    def takes(self, row: str, work: Work) -> bool:
+        """Tell whether it takes part in a row."""
+        return work in self.works and (not self.rows or row in self.rows)
 
     def server(self, directory: Path) -> Server:
         """Return a server that is not started yet."""
@@ -109,31 +129,66 @@ def find(peers: list[str], skipped: set[str]) -> tuple[list[Contender], list[str
     given = [_peer(text) for text in peers]
     present = [contender for contender in wanted if contender.version]
     notes = [f"{contender.name} is not installed" for contender in wanted if not contender.version]
-    order = {Role.ESTIVA: 0, Role.PEER: 1, Role.CEILING: 2}
+    order = {Role.ESTIVA: 0, Role.VARIANT: 1, Role.PEER: 2, Role.CEILING: 3}
     return sorted(present + given, key=lambda contender: order[contender.role]), notes
 
 
 def _built_in() -> list[Contender]:
-    registry = frozenset(Work)
+    return [*_estivas(), *_registries(), *_ceilings()]
+
+
+def _estivas() -> list[Contender]:
+    about = "access log, metrics, limits and statistics on, durable before it says 201"
+    version = _estiva_version()
+    whole = Contender(
+        name="estiva",
+        role=Role.ESTIVA,
+        version=version,
+        about=f"{_WORKERS} workers, {about}" if _has_workers() else f"one process, {about}",
+        works=frozenset(Work),
+        command=lambda directory, port: _serve_estiva(directory, port, _WORKERS),
+        shelf=ApiShelf,
+    )
+    if not _has_workers():
+        return [whole]
+    single = dataclasses.replace(
+        whole,
+        name="estiva-1",
+        role=Role.VARIANT,
+        about=f"one worker, {about}",
+        command=lambda directory, port: _serve_estiva(directory, port, 1),
+        rows=_SINGLE_ROWS,
+    )
+    return [whole, single]
+
+
+def _registries() -> list[Contender]:
+    about = "deletes on, blob descriptors cached in memory, access log on (its default)"
+    debian = Contender(
+        name="docker-registry",
+        role=Role.PEER,
+        version=_output("docker-registry", "--version"),
+        about=about,
+        works=_REGISTRY,
+        command=lambda directory, port: _serve_distribution(_program("docker-registry"), directory, port),
+        shelf=ApiShelf,
+    )
+    newer = dataclasses.replace(
+        debian,
+        name="distribution-3",
+        version=_output("registry", "--version"),
+        about=f"{about}, built by the recipe in docs/benchmarks",
+        # Without this it looks for somebody to send traces to.
+        command=lambda directory, port: [
+            *("env", "OTEL_TRACES_EXPORTER=none"),
+            *_serve_distribution(_program("registry"), directory, port),
+        ],
+    )
+    return [debian, newer]
+
+
+def _ceilings() -> list[Contender]:
     return [
-        Contender(
-            name="estiva",
-            role=Role.ESTIVA,
-            version=_estiva_version(),
-            about="default settings, access log and metrics on, durable before it says 201",
-            works=registry,
-            command=_serve_estiva,
-            shelf=ApiShelf,
-        ),
-        Contender(
-            name="docker-registry",
-            role=Role.PEER,
-            version=_output("docker-registry", "--version"),
-            about="deletes on, blob descriptors cached in memory, access log on (its default)",
-            works=registry,
-            command=_serve_docker_registry,
-            shelf=ApiShelf,
-        ),
         Contender(
             name="nginx",
             role=Role.CEILING,
@@ -168,21 +223,27 @@ def _peer(text: str) -> Contender:
         role=Role.PEER,
         version="as given",
         about="started by --peer",
-        works=frozenset(Work),
+        works=_REGISTRY,
         command=serve,
         shelf=ApiShelf,
     )
 
 
-def _serve_estiva(directory: Path, port: int) -> list[str]:
+def _serve_estiva(directory: Path, port: int, workers: int) -> list[str]:
     data = str(directory / "data")
-    return [sys.executable, "-m", "estiva", "serve", "--open", "--port", str(port), "--data", data]
+    chosen = ["--workers", str(workers)] if _has_workers() else []
+    return [sys.executable, "-m", "estiva", "serve", "--open", "--port", str(port), "--data", data, *chosen]
 
 
-def _serve_docker_registry(directory: Path, port: int) -> list[str]:
+def _has_workers() -> bool:
+    """Tell whether this revision of Estiva has more than one process."""
+    return any(setting.key == "workers" for setting in describe_settings())
+
+
+def _serve_distribution(program: str, directory: Path, port: int) -> list[str]:
     config = directory / "config.yml"
-    config.write_text(_DOCKER_REGISTRY.format(directory=directory, host=HOST, port=port))
-    return [_program("docker-registry"), "serve", str(config)]
+    config.write_text(_DISTRIBUTION.format(directory=directory, host=HOST, port=port))
+    return [program, "serve", str(config)]
 
 
 def _serve_nginx(directory: Path, port: int) -> list[str]:
@@ -198,8 +259,8 @@ def _serve_nginx(directory: Path, port: int) -> list[str]:
 
 
 def _program(name: str) -> str:
-    """Return the path of a program, also one for administrators; empty when it is not installed."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or ""
+    """Return the path of a program, also one for administrators, or one built here; empty when there is none."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:{BUILT}") or ""
 
 
 def _output(name: str, option: str) -> str:
@@ -207,7 +268,7 @@ def _output(name: str, option: str) -> str:
     if not (program := _program(name)):
         return ""
     told = subprocess.run([program, option], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+\S*", told.stdout + told.stderr)
+    found = re.search(r"\d+\.\d+[\w.+~-]*", told.stdout + told.stderr)
     return found[0] if found else "unknown"
 
 

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows that read: many small requests, large downloads, and the first answer after a start."""
+"""Rows that read: many small requests, and the first answer after a start."""
 
-import hashlib
 import os
 import random
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from bench import wrk
 from bench.bodies import MANIFEST_TYPE, Payload, config_body, manifest
-from bench.clients import pulling, run_together
 from bench.contenders import Work
-from bench.measuring import CORES, STREAM_COLUMNS, Meter, Stage, stream_sample
+from bench.measuring import CORES, Meter, Stage
 from bench.plan import CHUNK, MIB, BenchError
 from bench.results import Better, Column, Sample
 from bench.servers import Server, machine_busy
 from bench.shelves import Shelf
-from bench.wire import HOST, Body, Connection
+from bench.wire import Body, Connection
 
 _SETTLE_S = 1.0
 
@@ -64,9 +61,9 @@ class RequestRow:
         return targets
 
     def measure(self, server: Server) -> Sample:
-        """Ask for five seconds."""
+        """Ask for four seconds."""
         with Meter(server) as meter:
-            rate = wrk.ask(server.port, self._targets, self.stage.plan.seconds(5))
+            rate = wrk.ask(server.port, self._targets, self.stage.plan.seconds(4))
         thousands = rate.requests / 1000
         figures = {
             "rate": rate.requests / rate.seconds,
@@ -76,47 +73,6 @@ class RequestRow:
             "client": rate.cpu * 1000 / thousands,
         }
         return meter.sample(rate.cpu, figures)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PullRow:
-    """One large blob downloaded by several clients, from the page cache; received and discarded in the kernel."""
-
-    stage: Stage
-    name: str
-    title: str
-    streams: int
-    repeats: int
-    largest: int
-    work: Work = Work.PULL
-    renewed: bool = False
-    columns: tuple[Column, ...] = STREAM_COLUMNS
-
-    def seed(self, server: Server, shelf: Shelf) -> None:
-        """Store the blob and compare a whole download with its digest."""
-        shelf.put_blob("bench/pull", self._body, self.stage.payload)
-        hasher = hashlib.sha256()
-        with urllib.request.urlopen(f"http://{HOST}:{server.port}{self._target}") as answer:
-            while data := answer.read(MIB):
-                hasher.update(data)
-        if f"sha256:{hasher.hexdigest()}" != self._body.digest:
-            raise BenchError(f"{server.name} answered a download with other bytes than were stored")
-        os.sync()
-
-    @cached_property
-    def _body(self) -> Body:
-        return self.stage.payload.body(self.largest, self.name)
-
-    @property
-    def _target(self) -> str:
-        return f"/v2/bench/pull/blobs/{self._body.digest}"
-
-    def measure(self, server: Server) -> Sample:
-        """Download it over and over."""
-        client = pulling(server.port, self._target, self.largest, self.repeats)
-        with Meter(server) as meter:
-            outcome = run_together([client] * self.streams)
-        return stream_sample(meter, outcome, self.largest * self.streams * self.repeats)
 
 
 @dataclass(frozen=True, kw_only=True)

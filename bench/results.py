@@ -78,6 +78,8 @@ class RowResult:
     title: str
     columns: tuple[Column, ...]
     entries: list[Entry]
+    seconds: float = 0.0
+    """How long it took, in all."""
 
     @property
     def estiva(self) -> Entry | None:
@@ -131,6 +133,7 @@ def _row_document(row: RowResult) -> dict[str, Any]:
         "title": row.title,
         "columns": [asdict(column) for column in row.columns],
         "foreign": _spread_document(row.foreign),
+        "seconds": round(row.seconds, 1),
         "contenders": [_entry_document(row, entry) for entry in row.entries],
     }
 

@@ -31,7 +31,7 @@ class Watcher(Protocol):
 
 def run_row(row: Row, contenders: Sequence[Contender], plan: Plan, watcher: Watcher) -> RowResult:
     """Measure every contender that can do the row's work; one that fails is left out of the rounds that follow."""
-    entries = [Entry(contender=contender) for contender in contenders if row.work in contender.works]
+    entries = [Entry(contender=contender) for contender in contenders if contender.takes(row.name, row.work)]
     run = _renewed if row.renewed else _lasting
     run(row, entries, plan, watcher)
     return RowResult(name=row.name, title=row.title, columns=row.columns, entries=entries)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.bodies import MANIFEST_TYPE
-from bench.plan import BenchError
+from bench.plan import KIB, BenchError
 from bench.wire import HOST, Connection
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -87,9 +87,29 @@ class Server:
         """Return the CPU time, user and system, that the session has used, ended children included."""
         return sum(sum(int(field) for field in fields[11:15]) for _, fields in self._session()) / _TICKS
 
+    def resident_each(self) -> list[int]:
+        """Return the resident memory of each process of the session."""
+        return [int(fields[21]) * _PAGE for _, fields in self._session()]
+
+    def forget_peak(self) -> None:
+        """Let `peak_bytes` begin anew."""
+        for pid in self.pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def peak_bytes(self) -> int:
+        """Return the sum of the most that each process has held at once."""
+        return sum(_peak(pid) for pid in self.pids())
+
+    def kill(self) -> None:
+        """End the processes at once."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
     def resident_bytes(self) -> int:
         """Return the resident memory of the session; pages that processes share count once for each."""
-        return sum(int(fields[21]) for _, fields in self._session()) * _PAGE
+        return sum(self.resident_each())
 
     def _session(self) -> list[tuple[int, list[str]]]:
         leader = str(self._process.pid if self._process else -1)
@@ -122,6 +142,15 @@ def machine_busy() -> tuple[float, float]:
         fields = [int(field) for field in file.readline().split()[1:9]]
     user, nice, system, _idle, _iowait, irq, softirq, steal = fields
     return (user + nice + system + irq + softirq) / _TICKS, steal / _TICKS
+
+
+def _peak(pid: int) -> int:
+    """Return the most that a process has held in memory, in bytes; see proc_pid_status(5), VmHWM."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * KIB for line in lines if line.startswith("VmHWM:")), 0)
 
 
 def _stat(entry: Path) -> list[str]:

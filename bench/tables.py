@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.contenders import Role
 from bench.results import Column, Entry, Results, RowResult, Spread
+from bench.targets import Verdict, judge
 
 _READING = (
     "Medians of the ratios of each round: speed first, then CPU time, or what else the row compares; below 1 it is "
@@ -37,8 +38,9 @@ def spread_text(spread: Spread | None) -> str:
 def markdown(results: Results, *, charts: bool) -> str:
     """Return the whole report; with `charts`, it shows the drawings that lie beside it."""
     parts = ["# Benchmark", _made(results.conditions)]
+    parts += [f"The run took {sum(row.seconds for row in results.rows) / 60:.0f} minutes."]
     parts += [_picture(name) for name in ("speed", "cpu") if charts]
-    parts += [_summary(results)]
+    parts += [_targets(results), _summary(results)]
     parts += [_row(row) for row in results.rows]
     parts += [_conditions(results.conditions)]
     return "\n\n".join(parts) + "\n"
@@ -68,11 +70,25 @@ def _picture(name: str) -> str:
     )
 
 
+def _targets(results: Results) -> str:
+    lines = ["## Targets", "", "| | target | measured | met |", "|---|---|--:|---|"]
+    lines += [_verdict(verdict) for verdict in judge(results)]
+    return "\n".join(lines)
+
+
+def _verdict(verdict: Verdict) -> str:
+    target = verdict.target
+    bounds = [f"{sign} {bound:g}" for sign, bound in ((">=", target.at_least), ("<=", target.at_most)) if bound]
+    text = f"{target.text}{f' ({target.note})' if target.note else ''}"
+    met = {None: "not measured", True: "yes", False: "**missed**"}[verdict.met]
+    return f"| {target.number} | {text}: {' and '.join(bounds)} | {spread_text(verdict.measured)} | {met} |"
+
+
 def _summary(results: Results) -> str:
     """Return one line per row: how many times better Estiva is than each other, in speed and in CPU time."""
     others: list[str] = []
     for entry in (entry for row in results.rows for entry in row.entries):
-        if entry.contender.role is not Role.ESTIVA and entry.contender.name not in others:
+        if entry.contender.role not in (Role.ESTIVA, Role.VARIANT) and entry.contender.name not in others:
             others.append(entry.contender.name)
     lines = [
         "## How many times better Estiva is",
@@ -82,7 +98,7 @@ def _summary(results: Results) -> str:
         f"| | {' | '.join(others)} |",
         f"|---|{'--:|' * len(others)}",
     ]
-    for row in results.rows:
+    for row in (row for row in results.rows if len(row.entries) > 1):
         by_name = {entry.contender.name: entry for entry in row.entries}
         cells = [_advantages(row, by_name[name]) if name in by_name else "" for name in others]
         lines.append(f"| {row.title} | {' | '.join(cells)} |")
@@ -108,7 +124,9 @@ def _row(row: RowResult) -> str:
 
 def _entry(entry: Entry, columns: tuple[Column, ...]) -> str:
     name = entry.contender.name
-    named = {Role.ESTIVA: f"**{name}**", Role.PEER: name, Role.CEILING: f"*{name} (ceiling)*"}[entry.contender.role]
+    named = {Role.ESTIVA: f"**{name}**", Role.VARIANT: name, Role.PEER: name, Role.CEILING: f"*{name} (ceiling)*"}[
+        entry.contender.role
+    ]
     cells = [spread_text(entry.spread(column.key)) for column in columns]
     return f"| {named} | {' | '.join(cells)} |"
 

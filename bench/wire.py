@@ -70,7 +70,7 @@ class Connection:
         self._port = port
         self._host = f"{HOST}:{port}"
         self._rest = b""
-        self._trash = bytearray(_WINDOW)
+        self._trash = bytearray()  # made when it is needed: there may be thousands of connections
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -126,11 +126,19 @@ class Connection:
             raise BenchError(f"a server closed the connection during an upload: {error}") from error
         return self._answer(method)
 
+    def begin(self, method: str, target: str) -> socket.socket:
+        """Send the head of a chunked body, whose chunks the caller sends on the socket that is returned."""
+        connection = self.connect()
+        headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+        connection.sendall(self._head(method, target, headers))
+        return connection
+
     def download(self, target: str, *, headers: Mapping[str, str] | None = None) -> int:
-        """Fetch `target`, discard its body in the kernel and return the length of it."""
+        """Fetch `target`, or a part of it, discard its body in the kernel and return the length of it."""
         self.connect().sendall(self._head("GET", target, headers or {}))
         answer = self._read_head()
-        if answer.status != 200 or "content-length" not in answer.headers:
+        wanted = 206 if headers and "Range" in headers else 200
+        if answer.status != wanted or "content-length" not in answer.headers:
             raise BenchError(f"a download was answered with {answer.status} and no usable length")
         length = int(answer.headers["content-length"])
         self._discard(length)
@@ -199,6 +207,7 @@ class Connection:
         early = min(length, len(self._rest))
         self._rest = self._rest[early:]
         left = length - early
+        self._trash = self._trash or bytearray(_WINDOW)
         connection, trash = self.connect(), self._trash
         while left:
             got = connection.recv_into(trash, min(left, _WINDOW), socket.MSG_TRUNC)

@@ -14,6 +14,8 @@ from bench.results import Better, Column, Entry, Results, RowResult, Sample
 from bench.tables import figure, markdown
 from bench.wrk import parse as parse_wrk
 
+from .conditions import CONDITIONS
+
 RATE = Column(key="rate", title="requests/s", better=Better.HIGHER, shown=True)
 CPU = Column(key="cpu", title="CPU-ms per 1,000", shown=True)
 
@@ -42,26 +44,7 @@ def row():
 
 @pytest.fixture
 def results(row):
-    machine = {
-        "processor": "P",
-        "cores": 2,
-        "memory_gib": 4,
-        "kernel": "Linux",
-        "file_system": "ext4",
-        "fdatasync_ms": 1,
-        "python": "3",
-    }
-    conditions = {
-        "made_at": "now",
-        "revision": "",
-        "rounds": 3,
-        "scale": 1,
-        "machine": machine,
-        "contenders": [],
-        "equal_work": ["Alike."],
-        "notes": [],
-    }
-    return Results(conditions=conditions, rows=[row])
+    return Results(conditions=CONDITIONS, rows=[row])
 
 
 def test_an_advantage_is_the_median_of_the_ratios_of_each_round(row):

@@ -12,7 +12,10 @@ import pytest
 from bench.bodies import Payload
 from bench.clients import ImagePusher, pushing, run_together
 from bench.contenders import find
+from bench.crowded import Crowd
+from bench.distant import relayed
 from bench.plan import CHUNK, MIB, BenchError
+from bench.streams import forget
 from bench.wire import Connection
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +73,51 @@ def test_a_server_that_ends_at_once_is_said_with_its_log(tmp_path):
         broken.server(tmp_path / "false").__enter__()
 
 
-def bench(*arguments):
-    command = [sys.executable, "-m", "bench", "--skip", "estiva", "--skip", "docker-registry", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+REGISTRIES = ("--skip", "estiva", "--skip", "estiva-1", "--skip", "docker-registry", "--skip", "distribution-3")
+
+
+def bench(*arguments, skip=REGISTRIES):
+    command = [sys.executable, "-m", "bench", *skip, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=250)
+
+
+def test_the_relay_passes_on_every_byte_in_order(sink, payload):
+    body = payload.body(MIB, "x")
+
+    with relayed(sink.port) as port:
+        outcome = run_together([pushing(port, "a/b", body)] * 4)
+
+    # POST, PATCH and PUT wait for an answer each: six times a millisecond at the least.
+    assert min(outcome.units) >= 0.006
+
+
+def test_a_crowd_rests_and_drips_until_it_is_left(sink):
+    with Crowd(sink.port, idle=3, slow=0):
+        assert len(sink.pids()) == 4
+
+
+def test_files_are_forgotten_and_still_read(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b").write_bytes(b"kept")
+
+    forget(tmp_path)
+
+    assert (tmp_path / "a" / "b").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("row", ["ranges", "pull-cold", "large", "lookup", "crowd", "memory", "far", "own-manifest"])
+def test_a_row_of_its_own_way_of_measuring_works(tmp_path, row):
+    told = bench(
+        *("--quick", "--rounds", "1", "--scale", "0.001", "--only", row, "--json"),
+        *("--directory", str(tmp_path), "--output", str(tmp_path / "report")),
+        skip=("--skip", "docker-registry", "--skip", "distribution-3"),
+    )
+
+    assert told.returncode == 0, told.stderr
+    [measured] = json.loads(told.stdout)["rows"]
+    columns = {column["key"] for column in measured["columns"]}
+    ours = next(each for each in measured["contenders"] if each["name"] == "estiva")
+    assert columns == set(ours["samples"][0]) - {"foreign"}
 
 
 def test_a_small_run_writes_a_report_that_names_neither_host_nor_path(tmp_path):
