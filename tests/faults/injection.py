@@ -15,14 +15,16 @@ async def failing(server: ServerProcess, call: str, error: str, path: Path | Non
     """Let a system call fail until the block ends: on one path, or everywhere."""
     only = [] if path is None else ["-P", str(path)]
     rule = f"inject={call}:error={error}"
+    processes = [argument for pid in server.pids() for argument in ("-p", str(pid))]
     tracer = await asyncio.create_subprocess_exec(
-        *("strace", "-f", "-p", str(server.pid), "-e", f"trace={call}", "-e", rule, *only),
+        *("strace", "-f", *processes, "-e", f"trace={call}", "-e", rule, *only),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     assert tracer.stderr is not None
-    said = await asyncio.wait_for(tracer.stderr.readline(), 20)
-    assert b"attached" in said, said
+    for _ in server.pids():
+        said = await asyncio.wait_for(tracer.stderr.readline(), 20)
+        assert b"attached" in said, said
     draining = asyncio.create_task(tracer.stderr.read())
     try:
         yield

@@ -14,14 +14,39 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.switches import variables
+
 _READY = re.compile(r"http://localhost:(\d+)")
+WORKERS = os.environ.get("TEST_WORKERS", "1")  # of each server, unless its settings say otherwise
 START_LIMIT = 60  # seconds until a server that does not start is given up; CI machines are slow
 STOP_LIMIT = 60
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without the settings that somebody may have put there."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("ESTIVA_")} | dict(more or {})
+    own = {name: text for name, text in os.environ.items() if not name.startswith("ESTIVA_")}
+    return own | {"ESTIVA_WORKERS": WORKERS} | variables() | dict(more or {})
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started and not yet reaped."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it is gone
+        return []
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below a process."""
+    return [below for child in children(pid) for below in (child, *descendants(child))]
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there, and not only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -103,6 +128,14 @@ class ServerProcess:
         """What the last start has written to the standard error."""
         return self._log("err").read_text(errors="replace")
 
+    def worker_pids(self) -> list[int]:
+        """Return the processes that serve; they are forked by the one that was started, or by what it wraps."""
+        return [pid for pid in descendants(self.pid) if not children(pid)]
+
+    def pids(self) -> list[int]:
+        """Return all processes of the server, the wrapper included."""
+        return [self.pid, *descendants(self.pid)]
+
     def entries(self) -> list[dict[str, Any]]:
         """Return the lines of both streams, each of which must be JSON, the announcement aside."""
         lines = [line for line in self.output.splitlines()[1:] + self.log.splitlines() if line]
@@ -158,10 +191,14 @@ class ServerProcess:
         return await self.ended()
 
     async def kill9(self) -> None:
-        """Kill the process group: nothing in it runs another instruction."""
+        """Kill the process group: nothing in it runs another instruction, and all are dead when this returns."""
+        pids = descendants(self.pid)
         with contextlib.suppress(ProcessLookupError):
             self.signal(signal.SIGKILL)
         await self.ended()
+        async with asyncio.timeout(STOP_LIMIT):
+            while any(map(lives, pids)):
+                await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -25,11 +25,14 @@ async def server(tmp_path, settings):
 
 @pytest.fixture
 def status(server):
-    """Read a line of the server's `/proc/<pid>/status` as a number: kilobytes of memory, or a count."""
+    """Read a line of `/proc/<pid>/status` as a number, the sum over all workers: kilobytes of memory, or a count."""
 
-    def read(name: str) -> int:
-        lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    def read_of(pid: int, name: str) -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         (line,) = (line for line in lines if line.startswith(f"{name}:"))
         return int(line.split()[1])
+
+    def read(name: str) -> int:
+        return sum(read_of(pid, name) for pid in server.worker_pids())
 
     return read

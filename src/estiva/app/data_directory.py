@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data directory: made, tried, and held by one server at a time.
 
-- `estiva.lock`: held (flock) while a server runs; names its process
+- `estiva.lock`: held (flock) while a server runs; names its supervisor
+- `estiva.jobs`: held by the worker that runs the background jobs
 - `estiva.db`: the database, unless --database says otherwise
 - `blobs/`: objects
 
 An SQLite database that lies elsewhere is held as well, by a lock file beside it. Whichever database it is, it knows
 its directory (`pairing`), so that no second server can use it with another one.
+
+The workers inherit what is held: it is free when the last process of the server is dead, not before. They die with
+their supervisor, but that takes a moment, which the next server waits for.
 """
 
 import fcntl
 import os
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,11 +23,15 @@ from typing import Self
 
 from estiva.errors import DataDirectoryTaken, DataDirectoryUnusable
 
+PATIENCE = 1.0  # seconds that the processes of a server which was killed have to be gone
+PAUSE = 0.02  # seconds between two looks
+
 
 class DataDirectory:
     """Holds the directory, and `database` unless it is empty or a URL, until the block ends.
 
-    The kernel lets go of both when the process dies. Raises DataDirectoryTaken, DataDirectoryUnusable.
+    The kernel lets go of both when the process and those that it forked are dead. Raises DataDirectoryTaken,
+    DataDirectoryUnusable.
     """
 
     def __init__(self, path: Path, database: str = "") -> None:
@@ -39,6 +48,11 @@ class DataDirectory:
     def database(self) -> Path:
         """Where the SQLite database is, unless the settings say otherwise."""
         return self._path / "estiva.db"
+
+    @property
+    def jobs(self) -> Path:
+        """The lock of the worker that runs the background jobs."""
+        return self._path / "estiva.jobs"
 
     def __enter__(self) -> Self:
         try:
@@ -59,7 +73,7 @@ class DataDirectory:
             raise _unusable(lock.parent, error) from error
         self._held.callback(os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_soon(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             raise DataDirectoryTaken(
@@ -73,6 +87,18 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.close()
+
+
+def _lock_soon(descriptor: int) -> None:
+    """Take the lock. Raises BlockingIOError when it is still held after a while."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE)
 
 
 def _make(directory: Path) -> None:

@@ -1,49 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a server until it is told to stop."""
 
-import asyncio
-import contextlib
+import gc
 import resource
-import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 
 import structlog
-import uvloop
 
 from estiva.app.announce import announce
-from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.app.data_directory import DataDirectory
-from estiva.app.pairing import pair
-from estiva.app.sockets import BACKLOG, listen
-from estiva.blobstore import FilesystemStore
+from estiva.app.prepare import prepare
+from estiva.app.reload import Load, reread
+from estiva.app.seats import count
+from estiva.app.signals import Signals
+from estiva.app.sockets import Listeners
+from estiva.app.supervisor import Parts, Supervisor
 from estiva.config import Settings
-from estiva.content.terms import Terms, system_clock
-from estiva.db import uploads
-from estiva.db.opening import open_database, prepare_database
 from estiva.options.server import OpenMode
-from estiva.telemetry.access import open_access_log
 from estiva.telemetry.logs import configure_logging
-from estiva.telemetry.metrics import Metrics
-from estiva.web.entry import Entry
-from estiva.web.server import Server
-
-POOL_THREADS = 8  # they hash, write and sync; more than the cores, since a sync only waits
-CLOSE_TIMEOUT = 1.0  # seconds that idle connections get to close
 
 _log = structlog.get_logger("estiva")
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OperatorError when it cannot begin."""
+def run(settings: Settings, load: Load) -> None:
+    """Serve until SIGTERM or SIGINT; at SIGHUP, `load` returns the settings anew, or raises OperatorError.
+
+    Raises OperatorError when the server cannot begin, SystemExit when none of its workers could.
+    """
     configure_logging(settings.log, sys.stderr)
     _take_descriptors()
-    with DataDirectory(settings.server.data, settings.server.database) as directory:
-        sockets = listen(settings.server.host, settings.server.port)
-        with ThreadPoolExecutor(POOL_THREADS, "estiva-bytes") as pool:
-            uvloop.run(_serve(settings, directory, sockets, pool))
+    server = settings.server
+    with (
+        Signals() as signals,
+        DataDirectory(server.data, server.database) as directory,
+        closing(Listeners(server.host, server.port)) as listeners,
+    ):
+        listeners.grow(count(settings))
+        prepare(settings, directory)
+        parts = Parts(
+            directory=directory,
+            listeners=listeners,
+            signals=signals,
+            reload=lambda present: reread(load, present),
+            announce=lambda: _announce(settings, listeners.port),
+        )
+        # What is there by now stays; the collector need not look at it, which would copy it for each worker.
+        gc.collect()
+        gc.freeze()
+        served = Supervisor(settings, parts).run()
+    _log.info("stopped")
+    if not served:
+        raise SystemExit(1)
 
 
 def _take_descriptors() -> None:
@@ -52,58 +60,7 @@ def _take_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(settings: Settings, directory: DataDirectory, sockets: list[socket.socket], pool: Executor) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with _adapters(settings, directory, pool) as adapters:
-        entry = build_entry(settings, adapters)
-        server = Server(entry, settings.limits)
-        await server.accept(sockets, BACKLOG)
-        sweeping = asyncio.create_task(build_sweeper(settings, adapters).run())
-        announce(settings, sockets[0].getsockname()[1], sys.stdout)
-        if settings.server.open is OpenMode.ANYWHERE:
-            _log.warning(
-                "open_anywhere", meaning="no authentication: anyone who reaches this server may push and delete"
-            )
-        await stop.wait()
-        sweeping.cancel()
-        server.stop_accepting()
-        await _drain(entry, settings.limits.drain_timeout)
-        await server.close(CLOSE_TIMEOUT)
-    _log.info("stopped")
-
-
-@contextlib.asynccontextmanager
-async def _adapters(settings: Settings, directory: DataDirectory, pool: Executor) -> AsyncIterator[Adapters]:
-    location = settings.server.database or str(directory.database)
-    await prepare_database(location)
-    metrics = Metrics()
-    db = await open_database(location, most=settings.limits.writes, observer=metrics)
-    try:
-        store = FilesystemStore.open(directory.blobs, pool, min_free=settings.storage.min_free)
-        await pair(db, store, directory.blobs)
-        # This process holds both alone: whoever was writing to an upload before it is dead.
-        await db.note(uploads.clear_leases)
-        yield Adapters(
-            db=db,
-            store=store,
-            pool=pool,
-            terms=Terms(system_clock, settings.storage),
-            metrics=metrics,
-            access=open_access_log(settings.log, sys.stdout, asyncio.get_running_loop().call_soon),
-        )
-    finally:
-        await db.close()
-
-
-async def _drain(entry: Entry, limit: float) -> None:
-    """Let the requests under way finish."""
-    entry.stopping.set()
-    _log.info("stopping", limit=limit)
-    try:
-        async with asyncio.timeout(limit):
-            await entry.idle()
-    except TimeoutError:
-        _log.warning("requests_cut_off", after=limit)
+def _announce(settings: Settings, port: int) -> None:
+    if settings.server.open is OpenMode.ANYWHERE:
+        _log.warning("open_anywhere", meaning="no authentication: anyone who reaches this server may push and delete")
+    announce(settings, port, sys.stdout)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listening sockets."""
+"""Listening sockets.
+
+1. The first socket of each address is bound alone: SO_REUSEPORT by itself lets a second server of the same user bind
+   too, and take half of the connections, without a word.
+2. Each worker has a socket of its own, among which the kernel shares out the connections. The supervisor keeps them
+   all: what waits on the socket of a worker that died is accepted by its successor.
+3. No socket is closed before the server ends: connections that wait on it would be reset.
+"""
 
 import errno
 import socket
 
 from estiva.errors import AddressUnavailable
 
-BACKLOG = 1024  # connections that wait to be accepted
+BACKLOG = 1024  # on each socket, connections that wait to be accepted
 LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -28,6 +35,58 @@ def listen(host: str, port: int) -> list[socket.socket]:
             raise _unavailable(address, port, error) from error
         sockets.append(bound)
     return sockets
+
+
+class Listeners:
+    """The sockets of a server, a row for each worker: one socket for each address."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._rows = [listen(host, port)]
+        for bound in self._rows[0]:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+
+    @property
+    def port(self) -> int:
+        """The port that they listen on."""
+        number: int = self._rows[0][0].getsockname()[1]
+        return number
+
+    def grow(self, workers: int) -> None:
+        """Have a row for each of so many workers, at least. Raises AddressUnavailable."""
+        while len(self._rows) < workers:
+            self._rows.append([_bind_beside(first) for first in self._rows[0]])
+
+    def of(self, position: int, workers: int) -> list[socket.socket]:
+        """Return the sockets of one of so many workers; those of earlier, further ones are shared out."""
+        return [bound for row in self._rows[position::workers] for bound in row]
+
+    def close_except(self, kept: list[socket.socket]) -> None:
+        """Close, in this process, all others."""
+        for row in self._rows:
+            for bound in row:
+                if bound not in kept:
+                    bound.close()
+
+    def close(self) -> None:
+        """Close, in this process, all of them."""
+        self.close_except([])
+
+
+def _bind_beside(first: socket.socket) -> socket.socket:
+    bound = socket.socket(first.family, socket.SOCK_STREAM)
+    try:
+        for level, option in ((socket.SOL_SOCKET, socket.SO_REUSEADDR), (socket.SOL_SOCKET, socket.SO_REUSEPORT)):
+            bound.setsockopt(level, option, 1)
+        if first.family == socket.AF_INET6:
+            only = first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+        bound.bind(first.getsockname())
+        bound.listen(BACKLOG)
+        bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    except OSError as error:
+        bound.close()
+        raise _unavailable(first.getsockname()[0], first.getsockname()[1], error) from error
+    return bound
 
 
 def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:

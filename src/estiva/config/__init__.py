@@ -4,7 +4,7 @@
 from estiva.config.catalog import Setting, describe_settings
 from estiva.config.layers import CONFIG_VARIABLE
 from estiva.config.load import load_settings
-from estiva.config.openness import require_open
+from estiva.config.openness import open_contradiction, require_open
 from estiva.config.render import plain_value, render_settings, source_of
 from estiva.config.settings import Settings
 
@@ -14,6 +14,7 @@ __all__ = [
     "Settings",
     "describe_settings",
     "load_settings",
+    "open_contradiction",
     "plain_value",
     "render_settings",
     "require_open",

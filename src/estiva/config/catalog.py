@@ -21,6 +21,7 @@ from estiva.config.values import (
     PathForm,
     SizeForm,
     WordForm,
+    WorkersForm,
 )
 from estiva.options.kinds import Count, Duration, Kind, Size
 
@@ -31,6 +32,7 @@ _FORMS: Mapping[Kind, Form] = {
     Kind.HOST: HostForm(),
     Kind.DATABASE: DatabaseForm(),
     Kind.NETWORKS: NetworksForm(),
+    Kind.WORKERS: WorkersForm(),
 }
 
 

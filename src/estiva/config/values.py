@@ -24,6 +24,7 @@ from estiva.config.quantities import (
     render_size,
 )
 from estiva.options.kinds import Count, Duration, Size
+from estiva.options.server import AUTO, MOST_WORKERS
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -131,6 +132,27 @@ class CountForm:
         if not self._kind.minimum <= number <= self._kind.maximum:
             raise ValueError(f"{number} is out of bounds; from {self._kind.minimum} to {self._kind.maximum}")
         return number
+
+
+class WorkersForm:
+    """A number of processes, or `auto`."""
+
+    name = "number or `auto`"
+
+    def __init__(self) -> None:
+        self._number = CountForm(Count(1, MOST_WORKERS))
+
+    def from_text(self, text: str) -> int:
+        """Read `auto` or `2`."""
+        return AUTO if text == "auto" else self._number.from_text(text)
+
+    def from_toml(self, value: Any) -> int:
+        """Read `"auto"` or an integer."""
+        return AUTO if value == "auto" else self._number.from_toml(value)
+
+    def show(self, value: int) -> str:
+        """Write `"auto"` or `2`."""
+        return _quoted("auto") if value == AUTO else self._number.show(value)
 
 
 class BooleanForm:

@@ -29,7 +29,7 @@ class Elected:
         """Try until the lock is ours, then work as long as that lasts."""
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            while not _taken(descriptor):
+            while not _taken(descriptor):  # noqa: ASYNC110 - another process lets go of it
                 await asyncio.sleep(self._retry)
             _log.info("runs_jobs", process=os.getpid())
             await self._work()

@@ -39,4 +39,5 @@ class Kind(Enum):
 
     HOST = auto()  # a name or an address to listen on
     DATABASE = auto()  # a URL, which may hold a password; or a path
+    WORKERS = auto()  # a number of processes, or `auto`
     NETWORKS = auto()  # a list of CIDR blocks and addresses

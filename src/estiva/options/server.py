@@ -8,6 +8,9 @@ from typing import Annotated
 
 from estiva.options.kinds import Count, Kind
 
+MOST_WORKERS = 8
+AUTO = 0  # workers: as many as this process may use cores, at most MOST_WORKERS
+
 
 class OpenMode(StrEnum):
     """Who may push and delete without authentication."""
@@ -42,3 +45,9 @@ class ServerOptions:
         "loopback address) or `anywhere` (anyone who reaches the server). With `none` the server does not start, "
         "since it has no authentication yet.",
     ] = OpenMode.NONE
+    workers: Annotated[
+        int,
+        Kind.WORKERS,
+        f"Processes that serve, 1 to {MOST_WORKERS}, or `auto`: one for each core that the server may use. Each has "
+        "the limits of `limits` for itself.",
+    ] = AUTO
