@@ -2,6 +2,7 @@
 """Bytes on the wire: requests as no well-behaved client would send them."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -59,6 +60,14 @@ class Wire:
         status = int(line.split(" ", 2)[1])
         bodiless = method == "HEAD" or status in {100, 204, 304}
         return RawAnswer(status, headers, await self.read(0 if bodiless else int(headers.get("content-length", 0))))
+
+    async def rest(self) -> bytes:
+        """Read until the server closes."""
+        with contextlib.suppress(EOFError, ConnectionError):
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    await self._fill()
+        return self._buffer
 
     async def closed(self) -> bool:
         """Read until the server closes; False when it does not."""

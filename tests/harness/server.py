@@ -21,6 +21,7 @@ from estiva.telemetry.access import open_access_log
 from estiva.telemetry.metrics import Metrics
 from estiva.web.server import Server
 from harness.databases import prepared
+from harness.switches import switched
 
 
 class Clock:
@@ -48,11 +49,12 @@ class Registry:
     store: BlobStore
     sweeper: Sweeper
     log: io.StringIO
+    server: Server
 
 
 @contextlib.asynccontextmanager
 async def serve(data: Path, settings: Settings | None = None, database: str | None = None) -> AsyncIterator[Registry]:
-    settings = settings or Settings()
+    settings = switched(settings or Settings())
     clock, log = Clock(), io.StringIO()
     data.mkdir(exist_ok=True)
     (data / "blobs").mkdir(exist_ok=True)
@@ -81,6 +83,7 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
                 store=adapters.store,
                 sweeper=build_sweeper(settings, adapters),
                 log=log,
+                server=server,
             )
         finally:
             server.stop_accepting()
