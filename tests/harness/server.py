@@ -13,6 +13,7 @@ from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.app.sockets import BACKLOG, listen
 from estiva.blobstore import BlobStore, FilesystemStore
 from estiva.config import Settings
+from estiva.content.statistics import Statistics
 from estiva.content.terms import Terms
 from estiva.db.engine import Database
 from estiva.jobs.sweeper import Sweeper
@@ -48,6 +49,7 @@ class Registry:
     db: Database
     store: BlobStore
     sweeper: Sweeper
+    statistics: Statistics
     log: io.StringIO
     server: Server
 
@@ -66,6 +68,7 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
             store=FilesystemStore.open(data / "blobs", pool, min_free=settings.storage.min_free),
             pool=pool,
             terms=Terms(clock, settings.storage),
+            statistics=Statistics(db, clock),
             metrics=metrics,
             access=open_access_log(LogOptions(), log),
         )
@@ -82,6 +85,7 @@ async def serve(data: Path, settings: Settings | None = None, database: str | No
                 db=db,
                 store=adapters.store,
                 sweeper=build_sweeper(settings, adapters),
+                statistics=adapters.statistics,
                 log=log,
                 server=server,
             )

@@ -11,6 +11,7 @@ from estiva.content.expiry import Expiry
 from estiva.content.manifests import Manifests
 from estiva.content.referrers import Referrers
 from estiva.content.repositories import Repositories
+from estiva.content.statistics import Statistics
 from estiva.content.tags import Tags
 from estiva.content.terms import Terms
 from estiva.content.uploads import Uploads
@@ -37,6 +38,7 @@ class Adapters:
     store: BlobStore
     pool: Executor
     terms: Terms
+    statistics: Statistics
     metrics: Metrics
     access: AccessWriter
 
@@ -80,6 +82,7 @@ def _services(settings: Settings, adapters: Adapters) -> Services:
         manifests=Manifests(db, store, terms, settings.content),
         tags=Tags(db, terms),
         referrers=Referrers(db),
+        statistics=adapters.statistics,
         intake=Intake(settings.limits.uploads, settings.limits.upload_buffers, adapters.metrics),
         metrics=adapters.metrics,
         limits=settings.limits,

@@ -9,11 +9,12 @@ again when that transaction met a conflict: so it has no effect but on the datab
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, false, func, select
+from sqlalchemy import BigInteger, Connection, Executable, Select, Table, bindparam, case, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
@@ -108,6 +109,41 @@ def upsert(conn: Connection, table: Table, key: Collection[str], values: dict[st
     """Insert a row, or give the one with that key all the other values."""
     changed = tuple(name for name in values if name not in key)
     conn.execute(_on_conflict(conn.dialect.name, table, tuple(key), changed, lock_only=False), values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Adding:
+    """How numbers are added to rows of a table that belong to rows of another one.
+
+    `found` selects the values of `key` and then the new numbers, from the row that must be there, under bind
+    parameters. Columns of `sums` are added to, those of `latest` keep the greater value.
+    """
+
+    table: Table
+    key: tuple[str, ...]
+    sums: tuple[str, ...]
+    latest: tuple[str, ...]
+    found: Select[Any]
+
+
+def add(conn: Connection, adding: Adding, rows: list[dict[str, Any]]) -> None:
+    """Add to each row, making it when there is none; a row whose owner is gone is passed over."""
+    if rows:
+        conn.execute(_adding(conn.dialect.name, adding), rows)
+
+
+@cache
+def _adding(dialect: str, adding: Adding) -> Executable:
+    table = adding.table
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    new = insert.excluded
+    changed = {name: table.c[name] + new[name] for name in adding.sums}
+    changed |= {name: case((new[name] > table.c[name], new[name]), else_=table.c[name]) for name in adding.latest}
+    # The owner must not go between the look at it and the new row that refers to it.
+    owned = adding.found.with_for_update(read=True, key_share=True)
+    filled = insert.from_select([*adding.key, *adding.sums, *adding.latest], owned)
+    statement: Executable = filled.on_conflict_do_update(index_elements=list(adding.key), set_=changed)
+    return statement
 
 
 @cache

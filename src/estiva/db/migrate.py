@@ -25,7 +25,7 @@ class Revisions:
     head: str
 
 
-CURRENT = Revisions(Path(__file__).with_name("migrations"), "0002")
+CURRENT = Revisions(Path(__file__).with_name("migrations"), "0003")
 
 # As Alembic makes it (alembic.runtime.migration); not in the schema, since autogenerate must not see it.
 _version = Table(

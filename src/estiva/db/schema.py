@@ -153,6 +153,43 @@ facts = Table(
     sqlite_with_rowid=False,
 )
 
+# What was pulled, and when last (0: never); a row goes with what it is about.
+repository_statistics = Table(
+    "repository_statistics",
+    metadata,
+    Column("repository_id", ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("pulls", BigInteger, nullable=False),
+    Column("bytes_sent", BigInteger, nullable=False),
+    Column("last_pulled_at", _Time, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+manifest_statistics = Table(
+    "manifest_statistics",
+    metadata,
+    Column("repository_id", _Id, nullable=False),
+    Column("digest", _Word, nullable=False),
+    Column("pulls", BigInteger, nullable=False),
+    Column("last_pulled_at", _Time, nullable=False),
+    PrimaryKeyConstraint("repository_id", "digest"),
+    ForeignKeyConstraint(
+        ["repository_id", "digest"], ["manifests.repository_id", "manifests.digest"], ondelete="CASCADE"
+    ),
+    sqlite_with_rowid=False,
+)
+
+tag_statistics = Table(
+    "tag_statistics",
+    metadata,
+    Column("repository_id", _Id, nullable=False),
+    Column("name", _Word, nullable=False),
+    Column("pulls", BigInteger, nullable=False),
+    Column("last_pulled_at", _Time, nullable=False),
+    PrimaryKeyConstraint("repository_id", "name"),
+    ForeignKeyConstraint(["repository_id", "name"], ["tags.repository_id", "tags.name"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
 for _table in (blobs, links, manifests):
     # Small: what is referenced carries no time of review.
     Index(

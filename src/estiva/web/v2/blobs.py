@@ -33,9 +33,13 @@ class BlobEndpoint:
         whole = found.content is not None or call.header("Range") is None
         content = self._services.blobs.at_hand(found) if whole else None
         if content is not None:
+            self._services.statistics.sent(repository_id, len(content))
             return responses.body(content, OCTET_STREAM, headers)
         call.takes_time()
-        return await self._download(call, found, headers)
+        try:
+            return await self._download(call, found, headers)
+        finally:
+            self._services.statistics.sent(repository_id, call.sent)
 
     async def _download(self, call: Call, found: BlobFound, headers: dict[str, str]) -> StreamResponse:
         spans = _spans(call, headers["ETag"], found.size)

@@ -31,7 +31,11 @@ class ManifestEndpoint:
         """Send the manifest as it was pushed, whatever Accept says."""
         repository_id = await self._services.guard.pull(route.name)
         found = await self._find(call, repository_id, route)
-        return _render(call, route, found)
+        tag = str(route.reference) if isinstance(route.reference, Tag) else None
+        self._services.statistics.pulled(repository_id, found.digest, tag)
+        answer = _render(call, route, found)
+        self._services.statistics.sent(repository_id, len(answer.body or b""))
+        return answer
 
     async def head(self, call: Call, route: ManifestPath) -> Answer:
         """Tell whether the manifest is there; a pusher who hears so of a digest counts on it."""
