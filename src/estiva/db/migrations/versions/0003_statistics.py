@@ -14,6 +14,12 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _create_repository_statistics()
+    _create_manifest_statistics()
+    _create_tag_statistics()
+
+
+def _create_repository_statistics() -> None:
     op.create_table(
         "repository_statistics",
         sa.Column("repository_id", ID, autoincrement=False, nullable=False),
@@ -29,6 +35,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repository_id", name=op.f("pk_repository_statistics")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_manifest_statistics() -> None:
     op.create_table(
         "manifest_statistics",
         sa.Column("repository_id", ID, nullable=False),
@@ -44,6 +53,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repository_id", "digest", name=op.f("pk_manifest_statistics")),
         sqlite_with_rowid=False,
     )
+
+
+def _create_tag_statistics() -> None:
     op.create_table(
         "tag_statistics",
         sa.Column("repository_id", ID, nullable=False),
