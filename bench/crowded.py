@@ -20,7 +20,7 @@ from bench.reading import Store, one_manifest
 from bench.results import Better, Column, Sample
 from bench.servers import Server
 from bench.shelves import Shelf
-from bench.wire import HOST, Connection
+from bench.wire import HOST, Body, Connection
 
 IDLE, SLOW = 2_000, 500
 HELD = 1_000
@@ -145,8 +145,12 @@ class MemoryRow:
         """Store an image and a blob of some MiB, and ask for them."""
         store = Store(shelf=shelf, payload=self.stage.payload, expected={})
         one_manifest(store)
-        shelf.put_blob("bench/pull", self.stage.payload.body(4 * MIB, "held"), self.stage.payload)
+        shelf.put_blob("bench/pull", self._held, self.stage.payload)
         wrk.ask(server.port, [_MANIFEST], 1)
+
+    @property
+    def _held(self) -> Body:
+        return self.stage.payload.body(min(4 * MIB, self.largest), "held")
 
     def measure(self, server: Server) -> Sample:
         """Measure what is held, and then peaks."""
@@ -165,8 +169,7 @@ class MemoryRow:
         return Sample(figures=figures, foreign=None)
 
     def _downloads(self, server: Server, rest: int, count: int) -> float:
-        body = self.stage.payload.body(4 * MIB, "held")
-        request = f"GET /v2/bench/pull/blobs/{body.digest} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
+        request = f"GET /v2/bench/pull/blobs/{self._held.digest} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
         allow_files()
         opened = [socket.create_connection((HOST, server.port)) for _ in range(count)]
         for each in opened:

@@ -225,6 +225,9 @@ def _send_file(connection: socket.socket, path: str, length: int) -> None:
     try:
         offset = 0
         while offset < length:
-            offset += os.sendfile(connection.fileno(), source, offset, length - offset)
+            sent = os.sendfile(connection.fileno(), source, offset, length - offset)
+            if not sent:
+                raise BenchError("the file of random bytes is too short")
+            offset += sent
     finally:
         os.close(source)
