@@ -22,6 +22,7 @@ _BAR = 16
 _LINE = 24
 _HEAD = 46
 _GAP = 14
+_BREAK = 8
 _CUT = 1.6
 """How far a ceiling may exceed the best registry before its bar is cut."""
 
@@ -124,10 +125,13 @@ def _bar(entry: Entry, spread: Spread | None, theme: Theme, place: tuple[int, fl
     room = _BAR_END - _BAR_X
     width = min(spread.median * scale, room)
     cut = spread.median * scale > room * 1.001
-    parts.append(
-        f'<rect x="{_BAR_X}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2" '
+    # A bar that is cut off is seen to be: its end stands apart.
+    pieces = [(_BAR_X, width - 2 * _BREAK), (_BAR_X + width - _BREAK, _BREAK)] if cut else [(_BAR_X, width)]
+    parts += [
+        f'<rect x="{x:.1f}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2" '
         f'fill="{theme.bars[entry.contender.role]}"/>'
-    )
+        for x, length in pieces
+    ]
     if not cut and spread.high > spread.low:
         low, high = (_BAR_X + min(value * scale, room) for value in (spread.low, spread.high))
         parts.append(

@@ -3,6 +3,7 @@
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,7 +18,7 @@ def reply(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def answering(answer: Reply) -> AsyncIterator[int]:
+async def answering(answer: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve on a free port, which is yielded."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,7 +36,7 @@ async def answering(answer: Reply) -> AsyncIterator[int]:
         finally:
             writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20) as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from contextlib import asynccontextmanager
@@ -188,6 +189,32 @@ async def test_tls_to_a_plain_server_is_told(estiva):
     assert done.returncode == 2
     assert "does not speak TLS" in done.stderr
     assert "hint: try http://127.0.0.1" in done.stderr
+
+
+@pytest.fixture
+def certified(tmp_path):
+    """What TLS needs to serve with a certificate that nobody trusts."""
+    if not (program := shutil.which("openssl")):
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
+    subprocess.run([program, *made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((), "is not trusted: self-signed certificate"), (("--insecure",), "is not a registry: it answers 404")],
+)
+async def test_a_certificate_is_checked_unless_told_otherwise(certified, arguments, message):
+    async with answering(lambda *_: reply(404), certified) as port:
+        done = await bench(f"https://127.0.0.1:{port}", *arguments)
+
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def test_failed_requests_are_counted_and_make_the_exit_code_one(tmp_path):

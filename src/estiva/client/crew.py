@@ -52,7 +52,8 @@ def run_together(orders: Sequence[Order], progress: Progress) -> Tally:
             crew.listen()
         except KeyboardInterrupt:
             _tell(pipes, "stop")
-            crew.listen()
+            with _interrupts_ignored():  # it takes seconds, and what is to be removed must be known
+                crew.listen()
             raise Interrupted(crew.tally) from None
         return crew.tally
 
