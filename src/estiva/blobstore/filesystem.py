@@ -25,7 +25,7 @@ from estiva.errors import StorageFull, StorageUnavailable
 T = TypeVar("T")
 
 READ_SIZE = 256 * 1024  # bytes per read where the kernel cannot send the file by itself
-PROBE_EVERY = 128 * 1024  # bytes; the kernel reads ahead, and drops, pages by the dozen
+PIECE = 128 * 1024  # bytes that the kernel reads ahead on one order, unless told to read more (read_ahead_kb)
 IOV_MAX = 1024  # chunks per system call; Linux's limit (limits.h)
 EARLY = 8 * 1024 * 1024  # bytes after which the kernel begins to write, so that little is left for the sync at the end
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
@@ -165,8 +165,10 @@ def _in_memory(descriptor: int, start: int, stop: int) -> bool:
 
 
 def _read_ahead(descriptor: int, start: int, stop: int) -> None:
+    """Wait for the bytes, and have as many that follow read meanwhile, for the next time."""
     try:
-        os.posix_fadvise(descriptor, start, stop - start, os.POSIX_FADV_WILLNEED)
+        for at in range(start, 2 * stop - start, PIECE):
+            os.posix_fadvise(descriptor, at, PIECE, os.POSIX_FADV_WILLNEED)
         for at in _probes(start, stop):
             os.pread(descriptor, 1, at)
     except OSError as error:
@@ -174,7 +176,8 @@ def _read_ahead(descriptor: int, start: int, stop: int) -> None:
 
 
 def _probes(start: int, stop: int) -> Iterator[int]:
-    yield from range(start, stop, PROBE_EVERY)
+    """Yield the last byte of each piece: the kernel reads, and drops, pages by the dozen."""
+    yield from range(start + PIECE - 1, stop - 1, PIECE)
     if stop > start:
         yield stop - 1
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Send content: whole, in ranges, or not at all when the client has it.
 
-1. The kernel sends from the file (sendfile) where there is one and the connection is plain.
+1. The kernel sends from the file (sendfile) where there is one and the connection is plain. What it would have to wait
+   for, it reads before, in a thread: sendfile in the event loop's thread would stop everybody for each read.
 2. Never compressed: clients compare Content-Length with the digest's size, and fetch ranges in parallel.
 3. A client that takes no byte for the stall timeout is cut off; one that is merely slow is not.
 """
@@ -11,6 +12,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import aiofastnet
 from aiohttp.abc import AbstractStreamWriter
@@ -21,6 +23,8 @@ from estiva.errors import ServerError
 from estiva.oci.ranges import Span, content_range
 from estiva.web.call import Call
 from estiva.web.stall import StallGuard
+
+WINDOW = 4 * 1024 * 1024  # bytes that are brought into memory, if they are not there, and then sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,18 +90,23 @@ class Download:
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
     ) -> None:
         file = self._reader.file
-        count = span.stop - span.start
         if file is None or transport.get_extra_info("sslcontext") is not None:
             await self._send_chunks(call, writer, transport, span)
-        elif count:
+        elif span.stop > span.start:
             writer.send_headers()  # they wait for the first write otherwise, and the body would overtake them
             await writer.drain()
-            loop = asyncio.get_running_loop()
-            await aiofastnet.sendfile(loop, transport, file, span.start, count)
-            call.sent += count
+            await self._send_file(call, transport, file, span)
             if os.fstat(file.fileno()).st_size < span.stop:  # sendfile takes the end of the file for the end
                 transport.abort()
                 raise ConnectionResetError("the file became shorter while it was sent")
+
+    async def _send_file(self, call: Call, transport: asyncio.Transport, file: BinaryIO, span: Span) -> None:
+        loop = asyncio.get_running_loop()
+        for start in range(span.start, span.stop, WINDOW):
+            stop = min(start + WINDOW, span.stop)
+            await self._reader.fetch(start, stop)
+            await aiofastnet.sendfile(loop, transport, file, start, stop - start)
+            call.sent += stop - start
 
     async def _send_chunks(
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
