@@ -81,15 +81,13 @@ def _keep_lease(conn: Connection, upload: Upload, token: str, moment: Moment) ->
 
 def _close(conn: Connection, upload: Upload, digest: str, moment: Moment) -> None:
     show_blob(conn, upload.repository_id, digest, moment)
-    uploads.delete(conn, upload.id)
+    uploads.end(conn, upload.id)
 
 
 def show_blob(conn: Connection, repository_id: int, digest: str, moment: Moment) -> None:
     """Let the blob, whose row is locked or new, show in the repository from now on (invariant 4)."""
     links.insert(conn, repository_id, digest, moment.now)
-    reviews.settle(conn, repository_id, [digest], moment.review_at)
-    reviews.postpone_link(conn, repository_id, digest, moment.review_at)
-    reviews.settle_blob(conn, digest, moment.review_at)
+    reviews.settle_shown(conn, repository_id, digest, moment.review_at)
 
 
 def drop_held(conn: Connection, session: str, token: str, now: int) -> None:

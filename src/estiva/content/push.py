@@ -55,8 +55,10 @@ def push_manifest(conn: Connection, repository_id: int, push: Push, policy: Cont
     for tag in push.tags:
         tags.put(conn, repository_id, tag, push.digest, moment.now)
     reviews.settle(conn, repository_id, sorted(affected), moment.review_at)
-    reviews.settle_referrers(conn, repository_id, push.digest, moment.review_at)
-    reviews.postpone_manifest(conn, repository_id, push.digest, moment.review_at)
+    if manifest_id is not None:
+        reviews.settle_referrers(conn, repository_id, push.digest, moment.review_at)
+    elif not push.tags:
+        reviews.postpone_manifest(conn, repository_id, push.digest, moment.review_at)
 
 
 def _row(repository_id: int, push: Push, now: int) -> NewManifest:

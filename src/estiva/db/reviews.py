@@ -7,14 +7,27 @@
 3. A blob is referenced when it shows in a repository.
 4. Rows whose references a transaction changes are locked before, and settled after: of two transactions that take
    away the last two references, the second sees what the first did. Callers lock links and manifests, whose order
-   they know; blobs come last in the order, and `settle_blob` locks them itself.
+   they know; blobs come last in the order, and `settle_blob` locks its own itself.
 5. A row that carries a review although something refers to it is harmless: whoever condemns looks again.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Executable, Table, and_, bindparam, exists, not_, or_
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    and_,
+    bindparam,
+    case,
+    exists,
+    not_,
+    null,
+    or_,
+)
 
 from estiva.db import blobs as blob_rows
 from estiva.db.batches import batches
@@ -38,23 +51,14 @@ LINK_IS_REFERENCED = _referred(links)
 MANIFEST_IS_REFERENCED = or_(_TAGGED, _referred(manifests), _HAS_SUBJECT)
 BLOB_IS_REFERENCED = exists().where(links.c.digest == blobs.c.digest)
 
-_AT: BindParameter[int] = bindparam("at")
+_AT: BindParameter[int] = bindparam("at", type_=BigInteger)
 
 
-@dataclass(frozen=True, slots=True)
-class _Settling:
-    """The statements that settle rows: clear the review of what is referenced, set that of what is not."""
-
-    clear: Executable
-    begin: Executable
-
-
-def _settling(table: Table, mine: ColumnElement[bool], referenced: ColumnElement[bool]) -> _Settling:
+def _settling(table: Table, mine: ColumnElement[bool], referenced: ColumnElement[bool]) -> Executable:
+    """Return the statement that clears the review of what is referenced and sets that of what is not."""
     # Only rows that change are written.
-    return _Settling(
-        table.update().where(mine, table.c.review_at.is_not(None), referenced).values(review_at=None),
-        table.update().where(mine, table.c.review_at.is_(None), not_(referenced)).values(review_at=_AT),
-    )
+    stale = or_(and_(table.c.review_at.is_not(None), referenced), and_(table.c.review_at.is_(None), not_(referenced)))
+    return table.update().where(mine, stale).values(review_at=case((table.c.review_at.is_(None), _AT), else_=null()))
 
 
 def _many(table: Table) -> ColumnElement[bool]:
@@ -70,6 +74,15 @@ def _postponing(table: Table, mine: ColumnElement[bool]) -> Executable:
 _LINKS = _settling(links, _many(links), LINK_IS_REFERENCED)
 _MANIFESTS = _settling(manifests, _many(manifests), MANIFEST_IS_REFERENCED)
 _BLOB = _settling(blobs, blobs.c.digest == bindparam("wanted"), BLOB_IS_REFERENCED)
+# Whoever shows a blob counts on the whole term, also of a link that was there before.
+_SHOWN_LINK = (
+    links.update()
+    .where(_many(links), or_(and_(links.c.review_at.is_(None), not_(LINK_IS_REFERENCED)), links.c.review_at < _AT))
+    .values(review_at=case((LINK_IS_REFERENCED, null()), else_=_AT))
+)
+_SHOWN_BLOB = (
+    blobs.update().where(blobs.c.digest == bindparam("wanted"), blobs.c.review_at.is_not(None)).values(review_at=None)
+)
 _POSTPONE_LINK = _postponing(links, _many(links))
 _POSTPONE_MANIFEST = _postponing(manifests, _many(manifests))
 
@@ -80,10 +93,9 @@ def settle(conn: Connection, repository_id: int, digests: Collection[str], revie
     The caller holds the locks of the rows (rule 4).
     """
     for batch in batches(digests):
-        mine = {"repository": repository_id, "wanted": batch}
+        mine = {"repository": repository_id, "wanted": batch, "at": review_at}
         for settling in (_LINKS, _MANIFESTS):
-            conn.execute(settling.clear, mine)
-            conn.execute(settling.begin, mine | {"at": review_at})
+            conn.execute(settling, mine)
 
 
 def settle_referrers(conn: Connection, repository_id: int, subject: str, review_at: int) -> None:
@@ -96,8 +108,16 @@ def settle_referrers(conn: Connection, repository_id: int, subject: str, review_
 def settle_blob(conn: Connection, digest: str, review_at: int) -> None:
     """Lock the blob and settle it, after a repository began or ceased to show it."""
     blob_rows.lock(conn, digest)
-    conn.execute(_BLOB.clear, {"wanted": digest})
-    conn.execute(_BLOB.begin, {"wanted": digest, "at": review_at})
+    conn.execute(_BLOB, {"wanted": digest, "at": review_at})
+
+
+def settle_shown(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:
+    """Settle the link and the blob after the repository began to show it, or was asked to once more.
+
+    The caller holds the locks of both.
+    """
+    conn.execute(_SHOWN_LINK, {"repository": repository_id, "wanted": [digest], "at": review_at})
+    conn.execute(_SHOWN_BLOB, {"wanted": digest})
 
 
 def postpone_link(conn: Connection, repository_id: int, digest: str, review_at: int) -> None:

@@ -93,6 +93,11 @@ def release(conn: Connection, session: str, token: str) -> None:
     conn.execute(_RELEASE, {"session": session, "token": token})
 
 
+def end(conn: Connection, session: str) -> None:
+    """Delete the session, whose object is a blob's now or condemned."""
+    conn.execute(_DELETE, {"session": session})
+
+
 def delete(conn: Connection, session: str) -> str | None:
     """Delete the session and return its object's key; None when there was none."""
     # Not one DELETE ... RETURNING: SQLite has that since 3.35, and distributions with Python 3.11 ship 3.34.

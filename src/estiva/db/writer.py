@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one thread that writes to SQLite.
 
-1. It takes what has queued up and commits it as one transaction, each caller's work in a savepoint of its own: one
-   sync of the disk serves many callers (group commit). Everybody hears after the commit.
+1. It takes what has queued up and commits it as one transaction: one sync of the disk serves many callers (group
+   commit). Everybody hears after the commit.
 2. Two connections write: `synced` waits for the disk at each commit, for what an acknowledgement depends on;
    `unsynced` does not, for what a power cut may take back. A synced commit makes the earlier ones durable too.
-3. A caller's error takes back its own savepoint. When the transaction as a whole is lost, as on a full disk, each
-   caller gets one of its own, and an error of its own: what frees room may still go through.
+3. A caller's error takes back the whole transaction, which then runs again with each caller's work in a savepoint of
+   its own, so that the error takes back no more than that. Errors are rare, and a savepoint costs two statements.
+   When the transaction as a whole is lost, as on a full disk, each caller gets one of its own, and an error of its
+   own: what frees room may still go through.
 4. A caller that is cancelled before its turn is passed over; later, its work happens and nobody is told.
 5. Other processes write too: each transaction waits for the turn (`turns`), and takes along what has queued up by
    then. Between transactions the turn is free.
@@ -31,6 +33,14 @@ from estiva.db.turns import Turns
 from estiva.errors import DatabaseUnavailable
 
 BATCH = 128  # callers served by one commit at most, so that the first of them does not wait for ever
+
+
+class _Failed(Exception):
+    """A job has failed, so the transaction is taken back."""
+
+
+class _Locked(Exception):
+    """No transaction could be begun; its cause says why."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,20 +158,33 @@ class Writer:
             return False
         conn = self._channel.synced if any(job.durable for job in batch) else self._channel.unsynced
         try:
-            transaction = conn.begin()
-        except DBAPIError as error:
+            return self._try(conn, batch, self._in_the_open) or self._try(conn, batch, self._in_savepoint)
+        except _Locked as locked:
             # Another program holds the lock. It was waited for; not once more for each.
             for job in batch:
-                job.error = error
+                job.error = locked.__cause__
                 self._explain(job)
             return True
+
+    def _try(self, conn: Connection, batch: list[_Job], run: Callable[[Connection, _Job], None]) -> bool:
+        """Run the jobs in one transaction; False when it was taken back. Raises _Locked."""
+        try:
+            transaction = conn.begin()
+        except DBAPIError as error:
+            raise _Locked from error
         try:
             with transaction:
                 for job in batch:
-                    self._in_savepoint(conn, job)
-        except DBAPIError:
+                    run(conn, job)
+        except (DBAPIError, _Failed):
             return False
         return True
+
+    @staticmethod
+    def _in_the_open(conn: Connection, job: _Job) -> None:
+        job.run(conn)
+        if job.error is not None:
+            raise _Failed
 
     def _in_savepoint(self, conn: Connection, job: _Job) -> None:
         savepoint = conn.begin_nested()
