@@ -108,7 +108,7 @@ class LargeRow:
             "p99": rate.p99_ms,
             **self._lists(server),
             **_changes(server),
-            **_starts(server),
+            **self._starts(server),
         }
         return meter.sample(rate.cpu, figures)
 
@@ -135,6 +135,16 @@ class LargeRow:
             raise BenchError("the list of all tags is not complete")
         return {"tags": tag_pages, "catalog": catalog, "list": took, "list-memory": grown / MIB}
 
+    def _starts(self, server: Server) -> dict[str, float]:
+        server.stop()
+        os.sync()
+        stopped = server.start(self._targets[0], 200)
+        self._check(server)
+        server.kill()
+        killed = server.start(self._targets[0], 200)
+        self._check(server)
+        return {"start": stopped * 1000, "killed": killed * 1000}
+
 
 def _changes(server: Server) -> dict[str, float]:
     """Return the median milliseconds of one more tag on a new manifest, and of the deletion of such a one."""
@@ -151,15 +161,6 @@ def _changes(server: Server) -> dict[str, float]:
             deletes.append(time.monotonic() - between)
     middle = _CHANGES // 2
     return {"put": sorted(puts)[middle] * 1000, "delete": sorted(deletes)[middle] * 1000}
-
-
-def _starts(server: Server) -> dict[str, float]:
-    server.stop()
-    os.sync()
-    stopped = server.start(_SEED, 200)
-    server.kill()
-    killed = server.start(_SEED, 200)
-    return {"start": stopped * 1000, "killed": killed * 1000}
 
 
 def _p99(ask: Callable[[], float], count: int) -> float:
