@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 from estiva.blobstore import Piece, Writer
 from estiva.oci.digests import Algorithm
@@ -77,6 +78,10 @@ async def finished(job: asyncio.Future[None]) -> None:
         raise cancelled
 
 
+def _let_go(batch: Batch, _written: asyncio.Future[None]) -> None:
+    batch.release()
+
+
 class Receiver:
     """Writes a body through `writer`, taking it into `running` as well (None: do not hash)."""
 
@@ -84,7 +89,6 @@ class Receiver:
         self._writer = writer
         self._running = running
         self._pool = pool
-        self._batch: Batch | None = None
         self._job: asyncio.Future[None] | None = None
         self.received = 0
 
@@ -96,20 +100,17 @@ class Receiver:
         try:
             async for batch in body:
                 await self._wait()
-                self._batch = batch
                 self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch.pieces)
+                # Not only when the next batch is there: that may wait for this memory.
+                self._job.add_done_callback(partial(_let_go, batch))
         finally:
             await self._wait()
 
     async def _wait(self) -> None:
-        job, batch, self._job, self._batch = self._job, self._batch, None, None
-        if job is None or batch is None:
-            return
-        try:
+        job, self._job = self._job, None
+        if job is not None:
             await finished(job)
-        finally:
-            batch.release()
-        job.result()
+            job.result()
 
     def _absorb(self, pieces: Sequence[Piece]) -> None:
         self._writer.write(pieces)
