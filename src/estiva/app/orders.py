@@ -11,7 +11,8 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import structlog
 
@@ -20,7 +21,7 @@ from estiva.app.children import HEARD, ORPHANED
 READY = b"ready\n"
 RETIRE = b"retire\n"
 
-Free = Callable[[str], Awaitable[object]]
+Follow = Callable[[str], Coroutine[Any, Any, object]]
 
 _log = structlog.get_logger("estiva")
 
@@ -28,6 +29,11 @@ _log = structlog.get_logger("estiva")
 def free(holder: str) -> bytes:
     """Return the order to free what a dead process held."""
     return f"free {holder}\n".encode()
+
+
+def adopt(position: int) -> bytes:
+    """Return the order to accept the connections of a seat that has no worker."""
+    return f"adopt {position}\n".encode()
 
 
 class Orders:
@@ -38,15 +44,15 @@ class Orders:
         self.retire = asyncio.Event()
         self._channel = channel
         self._channel.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        self._free: Free | None = None
-        self._freeing: set[asyncio.Task[None]] = set()
+        self._follow: Mapping[str, Follow] = {}
+        self._following: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGTERM, self.stop.set)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
 
-    def follow(self, free_of: Free) -> None:
-        """Listen to the supervisor, and die with it; `free_of` is called with the names of dead processes."""
-        self._free = free_of
+    def follow(self, follow: Mapping[str, Follow]) -> None:
+        """Listen to the supervisor, and die with it; `follow` tells by the first word of an order what does it."""
+        self._follow = follow
         self._loop.add_reader(self._channel.fileno(), self._read)
 
     def say_ready(self) -> None:
@@ -70,17 +76,16 @@ class Orders:
         if not said:
             os._exit(ORPHANED)
         for line in said.decode().splitlines():  # a line is far shorter than what one call reads
-            word, _, holder = line.partition(" ")
+            word, _, argument = line.partition(" ")
             if word == "retire":
                 self.retire.set()
-            elif word == "free":
-                task = asyncio.create_task(self._try_to_free(holder))
-                self._freeing.add(task)
-                task.add_done_callback(self._freeing.discard)
+            else:
+                task = asyncio.create_task(self._try(word, argument))
+                self._following.add(task)
+                task.add_done_callback(self._following.discard)
 
-    async def _try_to_free(self, holder: str) -> None:
-        assert self._free is not None
+    async def _try(self, word: str, argument: str) -> None:
         try:
-            await self._free(holder)
-        except Exception:  # noqa: BLE001 - they run out by themselves
-            _log.exception("leases_not_freed", holder=holder)
+            await self._follow[word](argument)
+        except Exception:  # noqa: BLE001 - leases run out by themselves, and connections wait
+            _log.exception("order_failed", order=word, argument=argument)

@@ -60,16 +60,11 @@ class Listeners:
         """Return the sockets of one of so many workers; those of earlier, further ones are shared out."""
         return [bound for row in self._rows[position::workers] for bound in row]
 
-    def close_except(self, kept: list[socket.socket]) -> None:
-        """Close, in this process, all others."""
-        for row in self._rows:
-            for bound in row:
-                if bound not in kept:
-                    bound.close()
-
     def close(self) -> None:
         """Close, in this process, all of them."""
-        self.close_except([])
+        for row in self._rows:
+            for bound in row:
+                bound.close()
 
 
 def _bind_beside(first: socket.socket) -> socket.socket:

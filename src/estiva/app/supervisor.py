@@ -3,7 +3,8 @@
 
 1. It has one thread, no event loop and no database: nothing that would not survive a fork is ever in it.
 2. A worker that dies is replaced at once, the next time after a pause that doubles with each failure. Before the
-   server has served at all, a few failures end it: whoever started it should hear that it does not work.
+   server has served at all, a few failures end it: whoever started it should hear that it does not work. During a
+   pause another worker accepts the connections that are the dead one's share.
 3. SIGHUP: workers with the new settings are started beside the old ones; when all of them serve, the old ones accept
    nothing more and end with their last request. When one of the new ones fails, the old ones stay.
 4. SIGTERM and SIGINT: all are told to end within `limits.drain_timeout`; what is left a while after that is killed.
@@ -101,14 +102,16 @@ class Supervisor:
         assignment = Assignment(
             settings=generation.settings,
             directory=self._parts.directory,
-            sockets=self._parts.listeners.of(seat.position, len(generation.seats)),
+            listeners=self._parts.listeners,
+            position=seat.position,
+            seats=len(generation.seats),
             board=self._parts.board,
             slot=slot,
             holder=holder,
             departed=tuple(self._departed),
         )
         try:
-            pid, channel = fork(lambda theirs: self._become(assignment, lambda: work(assignment, theirs)))
+            pid, channel = fork(lambda theirs: self._become(lambda: work(assignment, theirs)))
         except OSError as error:
             pause = seat.vacate(time.monotonic())
             _log.error("worker_not_started", error=str(error), again_in=pause)
@@ -126,13 +129,12 @@ class Supervisor:
         self._all[pid] = worker
         self._selector.register(channel, selectors.EVENT_READ, worker)
 
-    def _become(self, assignment: Assignment, begin: Callable[[], int]) -> int:
+    def _become(self, begin: Callable[[], int]) -> int:
         """Let go, in a child, of what is the supervisor's; then begin."""
         self._selector.close()
         self._parts.signals.close()
         for worker in self._all.values():
             worker.channel.close()
-        self._parts.listeners.close_except(assignment.sockets)
         return begin()
 
     # Waiting
@@ -259,12 +261,16 @@ class Supervisor:
 
     def _free_leases(self, holder: str) -> None:
         """Have a worker free what a dead one held; without one, the next will do it before it serves."""
-        for worker in self._all.values():
+        if not self._order(orders.free(holder)):
+            self._departed.append(holder)
+
+    def _order(self, order: bytes) -> bool:
+        """Give an order to one of the workers that serve; False when there is none."""
+        for worker in self._current.workers:
             if worker.ready and not worker.told:
                 with suppress(OSError):  # it has died too
-                    worker.channel.send(orders.free(holder))
-                    return
-        self._departed.append(holder)
+                    return worker.channel.send(order) > 0
+        return False
 
     def _replace(self, worker: Worker, code: int) -> None:
         if self._next is not None and self._next.seat_of(worker):
@@ -276,6 +282,8 @@ class Supervisor:
         if self._stopping:
             return
         _log.error("worker_died", process=worker.pid, exit_code=code, again_in=pause)
+        if pause:  # what arrives at its sockets should not wait for so long
+            self._order(orders.adopt(seat.position))
         if not self._announced and seat.failures >= FIRST_ATTEMPTS:
             _log.error("not_started", error="a worker does not start", attempts=seat.failures)
             self._failed = True

@@ -18,7 +18,7 @@ from estiva.app.children import FAILED
 from estiva.app.compose import Adapters, build_entry, build_sweeper
 from estiva.app.data_directory import DataDirectory
 from estiva.app.orders import Orders
-from estiva.app.sockets import BACKLOG
+from estiva.app.sockets import BACKLOG, Listeners
 from estiva.blobstore import FilesystemStore
 from estiva.config import Settings
 from estiva.content.statistics import Statistics
@@ -44,11 +44,16 @@ _log = structlog.get_logger("estiva")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What one worker is given. `holder` names it in leases; `departed` are dead ones that held leases."""
+    """What one worker is given: the seat at `position`, one of `seats`.
+
+    `holder` names it in leases; `departed` are dead ones that held leases.
+    """
 
     settings: Settings
     directory: DataDirectory
-    sockets: list[socket.socket]
+    listeners: Listeners
+    position: int
+    seats: int
     board: Board
     slot: int
     holder: str
@@ -71,17 +76,46 @@ async def _work(assignment: Assignment, channel: socket.socket, pool: Executor) 
     async with _adapters(assignment, pool) as adapters:
         for holder in assignment.departed:
             await adapters.db.note(uploads.clear_leases_of, holder)
-        orders.follow(lambda holder: adapters.db.note(uploads.clear_leases_of, holder))
         entry = build_entry(assignment.settings, adapters)
         server = Server(entry, assignment.settings.limits)
-        await server.accept(assignment.sockets, BACKLOG)
+        seats = _Seats(assignment, server)
+        await seats.take(assignment.position)
+        orders.follow(
+            {
+                "free": lambda holder: adapters.db.note(uploads.clear_leases_of, holder),
+                "adopt": lambda position: seats.take(int(position)),
+            }
+        )
         sweeper = build_sweeper(assignment.settings, adapters)
         async with _measured(adapters.metrics):
             async with _beside(Elected(assignment.directory.jobs, sweeper.run).run()):
                 orders.say_ready()
                 await orders.told()
+            seats.leave()
             await _drain(orders, server, entry, assignment.settings.limits.drain_timeout)
             await server.close(CLOSE_TIMEOUT)
+
+
+class _Seats:
+    """The seats whose connections this worker accepts: its own, and those of workers that do not start."""
+
+    def __init__(self, assignment: Assignment, server: Server) -> None:
+        self._assignment = assignment
+        self._server = server
+        self._taken: set[int] = set()
+
+    async def take(self, position: int) -> None:
+        """Accept the connections of a seat, unless that is so or the worker is ending."""
+        if position not in self._taken:
+            self._taken.add(position)
+            sockets = self._assignment.listeners.of(position, self._assignment.seats)
+            await self._server.accept(sockets, BACKLOG)
+
+    def leave(self) -> None:
+        """Accept no more, and let go of all sockets."""
+        self._taken.update(range(self._assignment.seats))
+        self._server.stop_accepting()
+        self._assignment.listeners.close()
 
 
 @contextlib.asynccontextmanager
@@ -140,7 +174,6 @@ async def _beside(work_beside: Coroutine[Any, Any, None]) -> AsyncIterator[None]
 
 async def _drain(orders: Orders, server: Server, entry: Entry, limit: float) -> None:
     """Let the requests under way finish, and clients that keep their connections hear that they are to close them."""
-    server.stop_accepting()
     entry.stopping.set()
     _log.info("stopping" if orders.stop.is_set() else "retiring", limit=limit, process=os.getpid())
     leaving = asyncio.create_task(_see_off(server, entry, limit))

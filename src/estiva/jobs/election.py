@@ -27,19 +27,33 @@ class Elected:
 
     async def run(self) -> None:
         """Try until the lock is ours, then work as long as that lasts."""
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = await self._won()
         try:
-            while not _taken(descriptor):  # noqa: ASYNC110 - another process lets go of it
-                await asyncio.sleep(self._retry)
             _log.info("runs_jobs", process=os.getpid())
             await self._work()
         finally:
             os.close(descriptor)
 
+    async def _won(self) -> int:
+        while True:
+            try:
+                descriptor = _try(self._lock)
+            except OSError as error:  # a full disk, say, which the jobs would free
+                _log.warning("jobs_wait", error=str(error), file=str(self._lock))
+                descriptor = None
+            if descriptor is not None:
+                return descriptor
+            await asyncio.sleep(self._retry)
 
-def _taken(descriptor: int) -> bool:
+
+def _try(lock: Path) -> int | None:
+    """Return a descriptor that holds the lock; None when another process does."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor

@@ -52,6 +52,9 @@ class SilentAccessLog:
         """Do nothing."""
 
 
+LENGTHS = (500, 100, 30)  # characters that are left of a field, the first with which a line is short enough
+_LONG = ("method", "path", "repository", "reference", "user_agent")
+
 Soon = Callable[[Callable[[], None]], object]
 
 
@@ -76,13 +79,23 @@ class AccessLog:
 
     def write(self, access: Access) -> None:
         """Write one line, soon; drop it when the stream takes none."""
-        line = self._render(access, self._timestamp())
+        line = self._line(access)
         if len(self._waiting) + len(line) > select.PIPE_BUF:  # lines are ASCII
             self._flush()
         first = not self._waiting
         self._waiting += line
         if first:
             self._soon(self._flush)
+
+    def _line(self, access: Access) -> str:
+        """Return the line; no longer than what processes can write to one pipe without cutting into each other."""
+        timestamp = self._timestamp()
+        line = self._render(access, timestamp)
+        for most in LENGTHS:
+            if len(line) <= select.PIPE_BUF:
+                break
+            line = self._render(_shortened(access, most), timestamp)
+        return line
 
     def _flush(self) -> None:
         lines, self._waiting = self._waiting, ""
@@ -106,6 +119,13 @@ class AccessLog:
 def open_access_log(options: LogOptions, stream: TextIO, soon: Soon = at_once) -> AccessWriter:
     """Return the access log that the settings ask for; see `AccessLog`."""
     return AccessLog(options.format, stream, soon) if options.access else SilentAccessLog()
+
+
+def _shortened(access: Access, most: int) -> Access:
+    texts = {name: getattr(access, name) for name in _LONG}
+    return msgspec.structs.replace(
+        access, **{name: f"{text[:most]}..." for name, text in texts.items() if len(text) > most}
+    )
 
 
 def _json(access: Access, timestamp: str) -> str:

@@ -4,9 +4,14 @@
 1. Everything passes one handler, so that aiohttp's and asyncio's messages look like ours.
 2. Text that came from outside is escaped: by JSON, or on the console by `repr` and `forms.escape`.
 3. Libraries speak from WARNING on, unless the level is DEBUG.
+4. The processes of a server share the stream, and a line may be longer than what a pipe takes in one piece. So each
+   line is written under a lock, in a file without a name that those which are forked inherit.
 """
 
+import contextlib
+import fcntl
 import logging
+import os
 import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
@@ -25,10 +30,11 @@ _SHARED: list[structlog.typing.Processor] = [
 
 def configure_logging(options: LogOptions, stream: TextIO) -> None:
     """Send every log message of this process to `stream`; what an earlier call set up is replaced."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(resolve(options.format, stream), colors=stream.isatty()))
     root = logging.getLogger()
-    for previous in [known for known in root.handlers if isinstance(known.formatter, _Formatter)]:
+    ours = [known for known in root.handlers if isinstance(known, _Handler)]
+    handler = _Handler(stream, ours[0].lock_file if ours else os.memfd_create("estiva-log"))
+    handler.setFormatter(_formatter(resolve(options.format, stream), colors=stream.isatty()))
+    for previous in ours:
         root.removeHandler(previous)
     root.addHandler(handler)
     level = logging.getLevelNamesMapping()[options.level.upper()]
@@ -46,11 +52,26 @@ def configure_logging(options: LogOptions, stream: TextIO) -> None:
     )
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Ours, and so told apart from the handlers of others."""
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes one line at a time, whichever process does."""
+
+    def __init__(self, stream: TextIO, lock_file: int) -> None:
+        super().__init__(stream)
+        self.lock_file = lock_file
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line. POSIX locks belong to a process, so what is inherited does for all."""
+        try:
+            fcntl.lockf(self.lock_file, fcntl.LOCK_EX)
+            super().emit(record)
+        except OSError:  # no locks, or a file that somebody closed: better a line that is cut than none
+            super().emit(record)
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                fcntl.lockf(self.lock_file, fcntl.LOCK_UN)
 
 
-def _formatter(form: LogFormat, *, colors: bool) -> _Formatter:
+def _formatter(form: LogFormat, *, colors: bool) -> structlog.stdlib.ProcessorFormatter:
     finish: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if form is LogFormat.CONSOLE:
         console = structlog.dev.ConsoleRenderer(
@@ -60,7 +81,7 @@ def _formatter(form: LogFormat, *, colors: bool) -> _Formatter:
     else:
         json = structlog.processors.JSONRenderer(default=str)
         finish += [structlog.processors.format_exc_info, _mend_text, json]
-    return _Formatter(processors=finish, foreign_pre_chain=_SHARED)
+    return structlog.stdlib.ProcessorFormatter(processors=finish, foreign_pre_chain=_SHARED)
 
 
 def _escape_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
