@@ -94,10 +94,11 @@ async def test_a_setting_takes_effect(server, client, file, reload):
 
 
 @pytest.mark.parametrize("wrong", ["nonsense = 1\n", "workers = 0\n", "this is not TOML", "limits = 3\n"])
-async def test_wrong_settings_are_told_and_the_old_ones_stay(server, client, file, reload, wrong):
+async def test_wrong_settings_are_told_and_the_old_ones_stay(server, file, reload, eventually, wrong):
     workers = server.worker_pids()
     async with busy(server) as seen:
         await reload(file, wrong, "reload_refused")
+        await eventually(lambda: seen[200] > 5 and seen[201] > 5)
     assert set(seen) == {200, 201}
     assert server.worker_pids() == workers
     await reload(file, GOOD)
@@ -146,7 +147,7 @@ async def test_an_upload_under_way_goes_on_beyond_the_drain_timeout(server, file
     assert await server.stop() == 0
 
 
-async def test_a_connection_that_is_kept_hears_that_it_is_to_be_closed(server, file, reload):
+async def test_a_connection_that_is_kept_hears_that_it_is_to_be_closed(server, file, reload, eventually):
     ask = "GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n"
     async with AsyncExitStack() as stack:
         kept = [await stack.enter_async_context(wire(server.port)) for _ in range(10)]
@@ -154,6 +155,7 @@ async def test_a_connection_that_is_kept_hears_that_it_is_to_be_closed(server, f
             await connection.send(ask)
             assert (await connection.answer()).status == 200
         await reload(file, GOOD)
+        await eventually(lambda: server.log.count('"retiring"') == 2)
         for connection in kept:
             await connection.send(ask)
             answer = await connection.answer()
