@@ -88,7 +88,7 @@ async def _batches(
         async for batch in direct.batches(gathering, stall_timeout):
             call.received += batch.size
             yield batch
-        if call.request.content.at_eof():
+        if call.request.content.at_eof() and call.request.content.exception() is None:
             return
     async for batch in _gathered(call.request.content, gathering, stall_timeout):
         call.received += batch.size
