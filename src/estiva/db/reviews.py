@@ -41,7 +41,10 @@ def _referred(table: Table) -> ColumnElement[bool]:
     )
 
 
-_TAGGED = exists().where(tags.c.repository_id == manifests.c.repository_id, tags.c.digest == manifests.c.digest)
+# Of one column: to find all of a row (`*`), SQLite walks through the repository's tags by their names.
+_TAGGED = exists(tags.c.digest).where(
+    tags.c.repository_id == manifests.c.repository_id, tags.c.digest == manifests.c.digest
+)
 _SUBJECT = manifests.alias("subjects")
 _HAS_SUBJECT = exists().where(
     _SUBJECT.c.repository_id == manifests.c.repository_id, _SUBJECT.c.digest == manifests.c.subject
