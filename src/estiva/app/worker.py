@@ -123,7 +123,10 @@ async def _adapters(assignment: Assignment, pool: Executor) -> AsyncIterator[Ada
     settings, directory = assignment.settings, assignment.directory
     metrics = Metrics(assignment.board, assignment.slot)
     db = await open_database(
-        settings.server.database or str(directory.database), most=settings.limits.writes, observer=metrics
+        settings.server.database or str(directory.database),
+        most=settings.limits.writes,
+        observer=metrics,
+        processes=assignment.seats,
     )
     try:
         statistics = Statistics(db, system_clock)

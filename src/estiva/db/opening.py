@@ -22,14 +22,16 @@ async def prepare_database(location: str | Path) -> None:
     prepare(Path(location))
 
 
-async def open_database(location: str | Path, *, most: int = MOST, observer: Observer | None = None) -> Database:
+async def open_database(
+    location: str | Path, *, most: int = MOST, observer: Observer | None = None, processes: int = 1
+) -> Database:
     """Open a database that was prepared; `most` callers may wait for it, and `observer` hears of them.
 
-    It belongs to the event loop that opens it, and crosses no fork.
+    So many processes of one server open it. It belongs to the event loop that opens it, and crosses no fork.
     """
     observer = observer or Unobserved()
     if _is_url(location):
-        opened: Database = _postgres().PostgresDatabase(str(location), most, observer)
+        opened: Database = _postgres().PostgresDatabase(str(location), most, observer, processes)
         return opened
     from estiva.db.sqlite import SqliteDatabase
 

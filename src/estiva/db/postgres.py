@@ -27,8 +27,11 @@ from estiva.db.migrate import CURRENT, Revisions, migrate
 from estiva.db.queueing import Observer, Room
 from estiva.errors import DatabaseUnavailable, DatabaseUnusable, StorageFull
 
-POOL = 10  # connections for everything ordinary; PostgreSQL accepts 100 in all, unless told otherwise
-HOT_POOL = 6  # connections for the pull path, each used for less than a millisecond at a time
+POOL = 10  # connections of one process for everything ordinary, at most
+HOT_POOL = 6  # for the pull path, each used for less than a millisecond at a time
+LEAST = 2  # of either
+# PostgreSQL accepts 100 in all, unless told otherwise, and while a server reloads it has twice its workers.
+POOL_OF_ALL, HOT_POOL_OF_ALL = 24, 16
 CONNECT_TIMEOUT = 10.0  # seconds
 COMMAND_TIMEOUT = 60.0  # seconds for one statement: a server that vanished without a word must not be waited for
 CONFLICT_ATTEMPTS = 10
@@ -98,10 +101,10 @@ async def _connect(url: str, command_timeout: float | None = COMMAND_TIMEOUT) ->
 class _Hot:
     """A few connections, the one used last first, without the housekeeping of asyncpg's pool."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int) -> None:
         self._url = url
         self._idle: list[asyncpg.Connection] = []
-        self._room = asyncio.Semaphore(HOT_POOL)
+        self._room = asyncio.Semaphore(connections)
 
     async def row(self, sql: str, parameters: tuple[Value, ...]) -> tuple[Any, ...] | None:
         """Return the row; a connection that is lost is replaced once, since reading twice does no harm."""
@@ -156,19 +159,23 @@ class _Door:
 
 
 class PostgresDatabase:
-    """A database on a server; see `Database`. `most` callers may wait for one of its connections."""
+    """A database on a server; see `Database`. `most` callers may wait for one of its connections.
 
-    def __init__(self, url: str, most: int, observer: Observer) -> None:
+    `processes` share the connections that one server may have.
+    """
+
+    def __init__(self, url: str, most: int, observer: Observer, processes: int = 1) -> None:
+        pool = _share(POOL, POOL_OF_ALL, processes)
         engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=partial(_connect, url), pool_size=POOL, max_overflow=0
+            "postgresql+asyncpg://", async_creator=partial(_connect, url), pool_size=pool, max_overflow=0
         )
         self._engine = engine
         self._writing = engine.execution_options(isolation_level="READ COMMITTED")
         # Several statements see one state, as on SQLite.
         self._reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._hot = _Hot(url)
+        self._hot = _Hot(url, _share(HOT_POOL, HOT_POOL_OF_ALL, processes))
         self._door = _Door()
-        self._room = Room(most, observer, served=POOL)
+        self._room = Room(most, observer, served=pool)
         self._observer = observer
         self._statements: dict[HotQuery, str] = {}
 
@@ -222,6 +229,10 @@ class PostgresDatabase:
                 return await _transact(engine, call)
             finally:
                 self._room.leave()
+
+
+def _share(most: int, of_all: int, processes: int) -> int:
+    return max(LEAST, min(most, of_all // processes))
 
 
 def _relaxed(conn: Connection, call: Callable[[], T]) -> T:
