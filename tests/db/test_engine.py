@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 import estiva.db
-from db.rows import NOW, A, find_repository, make_blob, make_manifest, make_repository
-from estiva.db import blobs, links, manifests, repositories
+from db.rows import NOW, A, find_repository, make_blob, make_manifest, make_repository, new_upload
+from estiva.db import blobs, links, manifests, repositories, uploads
 from estiva.db.engine import HotQuery
 from estiva.db.schema import metadata
 from estiva.errors import BlobUnknown, DatabaseUnavailable
@@ -25,12 +25,15 @@ def hot_queries():
                 yield f"{module.name.rsplit('.', 1)[1]}.{name}", value
 
 
+SESSION = "0b5a9e0c-7c36-4d0a-9c8e-0d6c1d1d7a11"
+
 HOT = dict(hot_queries())
 PARAMETERS = {
     "repositories.FIND": ("r",),
     "blobs.LINKED": (1, A),
     "manifests.BY_TAG": (1, "v1"),
     "manifests.BY_DIGEST": (1, A),
+    "uploads.OF_SESSION": (1, SESSION),
 }
 
 
@@ -42,6 +45,7 @@ def fill(conn):
     repository_id = make_repository(conn)
     make_blob(conn, repository_id, A)
     make_manifest(conn, repository_id, A, tag="v1")
+    uploads.insert(conn, new_upload(repository_id, id=SESSION))
 
 
 async def test_what_is_written_is_read_after_reopening(location):
@@ -171,4 +175,5 @@ async def test_what_was_asked_before_closing_is_still_done(location):
 
 def test_every_hot_query_is_known_here():
     assert set(HOT) == set(PARAMETERS)
-    assert {blobs.LINKED, manifests.BY_TAG, manifests.BY_DIGEST, repositories.FIND} == set(HOT.values())
+    known = {blobs.LINKED, manifests.BY_TAG, manifests.BY_DIGEST, repositories.FIND, uploads.OF_SESSION}
+    assert known == set(HOT.values())

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event
 from db.rows import LATER, NOW, C, digest, new_manifest, new_upload
 from estiva.blobstore import MemoryStore
 from estiva.content.blobs import Blobs
-from estiva.content.commit import commit_new, open_session
+from estiva.content.commit import commit_idle, commit_new, open_session
 from estiva.content.expiry import Expiry
 from estiva.content.manifests import Manifests
 from estiva.content.push import Push
@@ -115,6 +115,9 @@ async def work(database, large):
     await database.note(uploads.progress, upload.id, token, 7, hashed="0", expires_at=LATER)
     leased = await database.note(open_session, large, upload.id, token, NOW)
     await database.write(commit_new, leased, token, C, MOMENT)
+    idle = new_upload(large, expires_at=LATER, size=7)
+    await database.note(uploads.insert, idle)
+    assert await database.write(commit_idle, idle, digest("idle"), MOMENT)
     await Blobs(database, store, terms).delete(large, Digest.parse(C))
     for condemning in (condemn.condemn_link, condemn.condemn_manifest):
         await database.write(condemning, large, digest(5), LATER * 9, LATER)

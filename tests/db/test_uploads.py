@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upload sessions and their leases, on both databases."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
-from db.rows import LATER, NOW, make_repository, new_upload
-from estiva.db import uploads
+from db.rows import LATER, NOW, A, B, make_blob, make_repository, new_upload
+from estiva.content.commit import commit_idle
+from estiva.content.terms import Moment
+from estiva.db import blobs, uploads
 
 SOON = NOW + 10
+MOMENT = Moment(now=NOW, review_at=LATER, delete_at=LATER)
 
 
 @pytest.fixture
@@ -91,3 +97,48 @@ async def test_all_leases_are_cleared_at_once(database, session):
     await database.write(uploads.lease, session.id, "mine", NOW, SOON)
     await database.write(uploads.clear_leases)
     assert await database.read(uploads.get, session.repository_id, session.id) == session
+
+
+class TestIdleSessions:
+    """A session that nobody writes to becomes a blob in one transaction, without a lease."""
+
+    @pytest.fixture
+    async def session(self, database):
+        """A session with seven bytes."""
+        upload = new_upload(await database.write(make_repository), size=7, hashed="ab")
+        await database.write(uploads.insert, upload)
+        return upload
+
+    async def exists(self, database, session):
+        return await database.read(uploads.get, session.repository_id, session.id) is not None
+
+    async def test_it_is_a_blob_and_no_session_then(self, database, session):
+        assert await database.write(commit_idle, session, A, MOMENT)
+        assert (await database.row(blobs.LINKED, session.repository_id, A))[:3] == (A, 7, session.key)
+        assert not await self.exists(database, session)
+        assert not await database.write(commit_idle, session, A, MOMENT)
+
+    async def test_one_that_is_being_written_to_is_left_alone(self, database, session):
+        await database.write(uploads.lease, session.id, "mine", NOW, SOON)
+        assert not await database.write(commit_idle, session, A, MOMENT)
+        assert await database.row(blobs.LINKED, session.repository_id, A) is None
+        assert await database.write(uploads.renew, session.id, "mine", SOON)
+
+    async def test_one_that_has_gone_on_since_is_left_alone(self, database, session):
+        assert not await database.write(commit_idle, replace(session, size=5), A, MOMENT)
+        assert await self.exists(database, session)
+
+    async def test_one_that_has_expired_is_left_alone(self, database, session):
+        late = replace(MOMENT, now=session.expires_at)
+        assert not await database.write(commit_idle, session, A, late)
+        assert await self.exists(database, session)
+
+    async def test_when_the_blob_is_there_the_session_stays_as_it_was(self, database, session):
+        key = await database.write(make_blob, session.repository_id, A)
+        assert not await database.write(commit_idle, session, A, MOMENT)
+        assert await database.read(uploads.get, session.repository_id, session.id) == session
+        assert (await database.row(blobs.LINKED, session.repository_id, A))[2] == key
+
+    async def test_of_two_who_finish_it_at_once_one_does(self, database, session):
+        done = await asyncio.gather(*(database.write(commit_idle, session, one, MOMENT) for one in (A, B)))
+        assert sorted(done) == [False, True]

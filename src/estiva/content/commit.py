@@ -35,6 +35,23 @@ def _find(conn: Connection, repository_id: int, session: str, now: int) -> Uploa
     return upload
 
 
+def commit_idle(conn: Connection, upload: Upload, digest: str, moment: Moment) -> bool:
+    """Turn a session that nobody is writing to into a blob that shows in its repository; tell whether that was done.
+
+    It is not, and nothing changes, when the session is not as `upload` says any more, or when the registry has a blob
+    of this digest already.
+    """
+    if not uploads.end_idle(conn, upload.id, upload.size, moment.now):
+        return False
+    links.lock_one(conn, upload.repository_id, digest)
+    blob = Blob(digest=digest, size=upload.size, key=upload.key, created_at=moment.now, review_at=None)
+    if not blobs.insert(conn, blob):
+        uploads.insert(conn, upload)
+        return False
+    show_blob(conn, upload.repository_id, digest, moment)
+    return True
+
+
 def commit_new(conn: Connection, upload: Upload, token: str, digest: str, moment: Moment) -> str | None:
     """Turn the session into a blob that shows in its repository, and return None.
 
@@ -42,7 +59,7 @@ def commit_new(conn: Connection, upload: Upload, token: str, digest: str, moment
     of success counts on them, so they are looked at first. Raises UploadOutOfOrder when the lease was lost.
     """
     _keep_lease(conn, upload, token, moment)
-    links.lock(conn, upload.repository_id, [digest])
+    links.lock_one(conn, upload.repository_id, digest)
     blob = Blob(digest=digest, size=upload.size, key=upload.key, created_at=moment.now, review_at=None)
     if not blobs.insert(conn, blob):
         known = blobs.lock(conn, digest)
@@ -61,7 +78,7 @@ def commit_known(
     UploadOutOfOrder when the lease was lost.
     """
     _keep_lease(conn, upload, token, moment)
-    links.lock(conn, upload.repository_id, [digest])
+    links.lock_one(conn, upload.repository_id, digest)
     blob = Blob(digest=digest, size=upload.size, key=upload.key, created_at=moment.now, review_at=None)
     if not blobs.insert(conn, blob):  # else: condemned since it was found
         known = blobs.lock(conn, digest)

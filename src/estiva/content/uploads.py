@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from estiva.blobstore import BlobStore, ObjectBusy, holds, new_key
-from estiva.content.commit import commit_known, commit_new, drop_held, find_session, open_session
+from estiva.content.commit import commit_idle, commit_known, commit_new, drop_held, find_session, open_session
 from estiva.content.lease import Lease
 from estiva.content.receiving import Arriving, Receiver, RunningDigest
 from estiva.content.terms import Terms
@@ -84,9 +84,29 @@ class Uploads:
 
         A digest that does not match ends the session, since its bytes are not those that the client means.
         """
+        plain = arriving.length == 0 and arriving.content_range is None
+        if plain and await self._finish_idle(repository_id, session, digest):
+            return
         async with self._hold(repository_id, session, Algorithm(digest.algorithm)) as held:
             await self._receive(held, arriving)
             await self._commit(held, digest)
+
+    async def _finish_idle(self, repository_id: int, session: str, digest: Digest) -> bool:
+        """Make the blob of a session that has all its bytes and their digest, in one transaction and without a lease.
+
+        False, and nothing has happened, when it is not as simple as that.
+        """
+        row = await self._db.row(uploads.OF_SESSION, repository_id, session)
+        upload = None if row is None else Upload(**dict(zip(Upload.__slots__, row, strict=True)))
+        if upload is None or upload.lease is not None or str(digest) != upload.digest:
+            return False
+        # Nothing is cut here: without a lease, what is beyond could be what another request has added by now.
+        if await self._store.size(upload.key) != upload.size:
+            return False
+        if not await self._db.write(commit_idle, upload, str(digest), self._terms.moment()):
+            return False
+        self._running.pop(session, None)
+        return True
 
     async def store_whole(self, repository_id: int, digest: Digest, arriving: Arriving) -> None:
         """Store the blob `digest` from one request; a failure leaves no session, since the client knows of none."""

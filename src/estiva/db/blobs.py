@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blobs: digests and where their bytes are. A blob is global; `links` let it show in repositories."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, bindparam, select
 
-from estiva.db.engine import HotQuery, insert_or_lock
+from estiva.db.engine import HotQuery, insert_or_lock, values_of
 from estiva.db.schema import blobs, links
 
 # (digest, size, key, the link's review_at) of a blob that shows in a repository.
@@ -50,7 +50,7 @@ def lock(conn: Connection, digest: str) -> Blob | None:
 
 def insert(conn: Connection, blob: Blob) -> bool:
     """Insert the blob; False when its digest is there already, whose row is locked then."""
-    return insert_or_lock(conn, blobs, ("digest",), asdict(blob))
+    return insert_or_lock(conn, blobs, ("digest",), values_of(blob))
 
 
 def replace_key(conn: Connection, digest: str, key: str) -> None:

@@ -111,6 +111,11 @@ def upsert(conn: Connection, table: Table, key: Collection[str], values: dict[st
     conn.execute(_on_conflict(conn.dialect.name, table, tuple(key), changed, lock_only=False), values)
 
 
+def values_of(row: Any) -> dict[str, Any]:
+    """Return the values of a dataclass with slots by their names; `asdict` copies them one by one, which is slow."""
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Adding:
     """How numbers are added to rows of a table that belong to rows of another one.

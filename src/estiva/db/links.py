@@ -14,6 +14,7 @@ _ONE = links.c.digest == bindparam("wanted")
 _MANY = links.c.digest.in_(bindparam("wanted", expanding=True))
 
 _LOCK = select(links.c.digest).where(_HERE, _MANY).order_by(links.c.digest).with_for_update()
+_LOCK_ONE = select(links.c.digest).where(_HERE, _ONE).with_for_update()
 _EXISTS_IN = select(exists().where(_HERE, _ONE))
 _EXISTS_ANYWHERE = select(exists().where(_ONE))
 _DELETE = links.delete().where(_HERE, _ONE)
@@ -31,6 +32,11 @@ def lock(conn: Connection, repository_id: int, digests: Collection[str]) -> set[
     for batch in batches(digests):
         found.update(conn.execute(_LOCK, {"repository": repository_id, "wanted": batch}).scalars())
     return found
+
+
+def lock_one(conn: Connection, repository_id: int, digest: str) -> None:
+    """Lock the link, if there is one, until the transaction ends."""
+    conn.execute(_LOCK_ONE, {"repository": repository_id, "wanted": digest})
 
 
 def exists_in(conn: Connection, repository_id: int, digest: str) -> bool:

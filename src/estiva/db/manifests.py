@@ -2,13 +2,13 @@
 """Manifests: what was pushed to a repository, with its bytes."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Integer, RowMapping, and_, bindparam, select
 
 from estiva.db.batches import batches
-from estiva.db.engine import HotQuery, insert_or_lock
+from estiva.db.engine import HotQuery, insert_or_lock, values_of
 from estiva.db.schema import manifest_references, manifests, tags
 
 _HERE = manifests.c.repository_id == bindparam("repository")
@@ -117,7 +117,7 @@ def lock(conn: Connection, repository_id: int, digests: Collection[str]) -> set[
 
 def insert(conn: Connection, manifest: NewManifest) -> int | None:
     """Insert the manifest and return its id; None when the repository has it, whose row is locked then."""
-    if not insert_or_lock(conn, manifests, ("repository_id", "digest"), asdict(manifest)):
+    if not insert_or_lock(conn, manifests, ("repository_id", "digest"), values_of(manifest)):
         return None
     return get_id(conn, manifest.repository_id, manifest.digest)
 

@@ -80,7 +80,11 @@ _BLOB = _settling(blobs, blobs.c.digest == bindparam("wanted"), BLOB_IS_REFERENC
 # Whoever shows a blob counts on the whole term, also of a link that was there before.
 _SHOWN_LINK = (
     links.update()
-    .where(_many(links), or_(and_(links.c.review_at.is_(None), not_(LINK_IS_REFERENCED)), links.c.review_at < _AT))
+    .where(
+        links.c.repository_id == bindparam("repository"),
+        links.c.digest == bindparam("wanted"),
+        or_(and_(links.c.review_at.is_(None), not_(LINK_IS_REFERENCED)), links.c.review_at < _AT),
+    )
     .values(review_at=case((LINK_IS_REFERENCED, null()), else_=_AT))
 )
 _SHOWN_BLOB = (
@@ -119,7 +123,7 @@ def settle_shown(conn: Connection, repository_id: int, digest: str, review_at: i
 
     The caller holds the locks of both.
     """
-    conn.execute(_SHOWN_LINK, {"repository": repository_id, "wanted": [digest], "at": review_at})
+    conn.execute(_SHOWN_LINK, {"repository": repository_id, "wanted": digest, "at": review_at})
     conn.execute(_SHOWN_BLOB, {"wanted": digest})
 
 

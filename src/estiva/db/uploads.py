@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Upload sessions: how far they are, and who is writing to them."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Integer, RowMapping, bindparam, or_, select
 from sqlalchemy import insert as sql_insert
 
+from estiva.db.engine import HotQuery, values_of
 from estiva.db.schema import uploads
 
+_OF_REPOSITORY = uploads.c.repository_id == bindparam("repository")
 _MINE = uploads.c.id == bindparam("session")
 _HELD = uploads.c.lease == bindparam("token")
 _FREE = or_(uploads.c.lease.is_(None), uploads.c.lease_until <= bindparam("now"))
@@ -16,7 +18,9 @@ _NO_LEASE: dict[str, Any] = {"lease": None, "lease_until": None}
 _UNTIL: BindParameter[int] = bindparam("until")
 
 _INSERT = sql_insert(uploads)
-_GET = select(uploads).where(_MINE, uploads.c.repository_id == bindparam("repository"))
+_GET = select(uploads).where(_MINE, _OF_REPOSITORY)
+# The columns of an `Upload`, in order.
+OF_SESSION = HotQuery(select(*uploads.c).where(_OF_REPOSITORY, _MINE), "repository", "session")
 _LEASE = uploads.update().where(_MINE, _FREE).values(lease=bindparam("token"), lease_until=_UNTIL)
 _RENEW = uploads.update().where(_MINE, _HELD).values(lease_until=_UNTIL)
 _PROGRESS = (
@@ -25,6 +29,12 @@ _PROGRESS = (
     .values(size=bindparam("received"), hashed=bindparam("so_far"), expires_at=_UNTIL, **_NO_LEASE)
 )
 _RELEASE = uploads.update().where(_MINE, _HELD).values(_NO_LEASE)
+_END_IDLE = uploads.delete().where(
+    _MINE,
+    uploads.c.size == bindparam("received"),
+    uploads.c.lease.is_(None),
+    uploads.c.expires_at > bindparam("now"),
+)
 _LOCK_KEY = select(uploads.c.key).where(_MINE).with_for_update()
 _DELETE = uploads.delete().where(_MINE)
 _EXPIRED = (
@@ -55,6 +65,11 @@ class Upload:
     started_at: int
     expires_at: int
 
+    @property
+    def digest(self) -> str | None:
+        """The digest of the bytes so far, with its algorithm; None: not known."""
+        return None if self.hashed is None else f"{self.algorithm}:{self.hashed}"
+
 
 def _upload(row: RowMapping) -> Upload:
     return Upload(**row)
@@ -62,7 +77,7 @@ def _upload(row: RowMapping) -> Upload:
 
 def insert(conn: Connection, upload: Upload) -> None:
     """Insert a new session."""
-    conn.execute(_INSERT, asdict(upload))
+    conn.execute(_INSERT, values_of(upload))
 
 
 def get(conn: Connection, repository_id: int, session: str) -> Upload | None:
@@ -96,6 +111,11 @@ def release(conn: Connection, session: str, token: str) -> None:
 def end(conn: Connection, session: str) -> None:
     """Delete the session, whose object is a blob's now or condemned."""
     conn.execute(_DELETE, {"session": session})
+
+
+def end_idle(conn: Connection, session: str, size: int, now: int) -> bool:
+    """Delete the session if it stands at `size` and nobody is writing to it; tell whether that was so."""
+    return conn.execute(_END_IDLE, {"session": session, "received": size, "now": now}).rowcount == 1
 
 
 def delete(conn: Connection, session: str) -> str | None:
