@@ -105,7 +105,9 @@ def test_files_are_forgotten_and_still_read(tmp_path):
     assert (tmp_path / "a" / "b").read_bytes() == b"kept"
 
 
-@pytest.mark.parametrize("row", ["ranges", "pull-cold", "large", "lookup", "crowd", "memory", "far", "own-manifest"])
+@pytest.mark.parametrize(
+    "row", ["ranges", "pull-cold", "large", "lookup", "crowd", "memory", "far", "own-manifest", "own-push"]
+)
 def test_a_row_of_its_own_way_of_measuring_works(tmp_path, row):
     told = bench(
         *("--quick", "--rounds", "1", "--scale", "0.001", "--only", row, "--json"),
