@@ -82,7 +82,9 @@ class Wire:
         return True
 
     def abort(self) -> None:
-        """Break the connection off."""
+        """Break the connection off, unless that was done."""
+        if self._socket.fileno() < 0:
+            return
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 

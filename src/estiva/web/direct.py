@@ -262,7 +262,8 @@ class DirectBody(asyncio.BufferedProtocol):
         elif gathering.patience <= 0 or (gathering.pending and silence >= LINGER):
             self._due = True
             self._wake()
-        delay = min(gathering.patience or LINGER, self._stall_timeout - silence)
+        patience = LINGER - silence if gathering.pending else LINGER
+        delay = min(gathering.patience or LINGER, max(patience, 0.0) or LINGER, self._stall_timeout - silence)
         self._timer = self._loop.call_later(delay, self._watch)
 
     def _fail(self, error: EstivaError) -> None:

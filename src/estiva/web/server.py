@@ -21,7 +21,7 @@ from estiva.web.lane import Lane
 from estiva.web.tcp import was_reset
 
 SURPLUS = 100  # connections beyond the limit that get an answer; more are only closed
-READ_BUFFER = 256 * 1024  # bytes read ahead of a handler, per connection
+READ_BUFFER = 64 * 1024  # bytes read ahead of a handler, per connection
 
 
 class Connection(DirectHandler):
