@@ -87,7 +87,7 @@ class Role(StrEnum):
 
 
 class Work(StrEnum):
-    """What a row asks of a contender."""
+    """What a row asks of a contender; BULK is what only Estiva can do, or is asked to do."""
 
     PULL = "pull"
     PUSH = "push"

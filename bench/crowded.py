@@ -73,13 +73,13 @@ class Crowd:
 
 @dataclass(frozen=True, kw_only=True)
 class CrowdRow:
-    """Manifests and a push: alone, then beside a crowd."""
+    """Manifests and a push: alone, then beside a crowd. Estiva is compared with itself."""
 
     stage: Stage
     name: str
     title: str
     largest: int
-    work: Work = Work.KEEP
+    work: Work = Work.BULK
     renewed: bool = True
     columns: tuple[Column, ...] = (
         Column(key="times", title="p99 of a manifest, times that of the quiet server", shown=True),
