@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.process import WORKERS
+from harness.switches import variables
+
 from .layouts import INDEX, MANIFEST, Descriptor, Layout
 from .programs import running
 
@@ -113,5 +116,6 @@ class Registry:
 def serving(data: Path, environment: Mapping[str, str] | None = None) -> Iterator[Registry]:
     """Run an open registry on a free port, with its data in a directory of its own."""
     command = [sys.executable, "-m", "estiva", "serve", "--open", "--port", "0", "--data", data]
-    with running(command, ready=r"http://(localhost:\d+)", environment=environment) as found:
+    settings = {"ESTIVA_WORKERS": WORKERS, **variables(), **(environment or {})}
+    with running(command, ready=r"http://(localhost:\d+)", environment=settings) as found:
         yield Registry(found[1])

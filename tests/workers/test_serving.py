@@ -6,8 +6,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.request
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,26 @@ from harness.client import connect
 from harness.content import blob, digest
 from harness.process import command, environment, run
 from harness.raw import wire
+from tests.clients.programs import needed
 
 PING = "GET /v2/ HTTP/1.1\r\nHost: a\r\n\r\n"
 MIB = 1024  # KiB, the unit of /proc
 LONG = "x" * 3000
+
+
+@pytest.fixture
+def end():
+    """What is to be done at the end, the last first."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def until(condition):
+    """Wait until a condition holds."""
+    limit = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def status(pid, name):
@@ -164,3 +181,22 @@ async def test_a_second_interrupt_does_not_wait(server, eventually):
         await eventually(lambda: server.log.count('"stopping"') == 2)
         server.signal(signal.SIGINT)
         assert await server.ended(20) == 0
+
+
+@pytest.mark.parametrize("ignoring", [(), ("nohup",)], ids=["by_itself", "under_nohup"])
+def test_a_server_whose_terminal_is_closed_ends_unless_it_was_told_not_to_mind(tmp_path, ignoring, end):
+    """SIGHUP means another thing there than from whoever administers a server."""
+    ours, theirs = os.openpty()
+    log = end.enter_context((tmp_path / "log").open("wb"))
+    serve = command("serve", "--open", "--port", "0", "--data", tmp_path / "data")
+    process = subprocess.Popen(
+        [needed("setsid"), "--ctty", *ignoring, *serve], env=environment(), stdin=theirs, stdout=log, stderr=log
+    )
+    end.callback(process.wait, 30)
+    end.callback(process.terminate)
+    os.close(theirs)
+    until(lambda: b"listening" in (tmp_path / "log").read_bytes())
+    os.close(ours)
+    ended = {(): b'"stopped"', ("nohup",): b'"listening"'}[ignoring]
+    until(lambda: ended in (tmp_path / "log").read_bytes())
+    assert (process.poll() is None) or not ignoring

@@ -30,6 +30,7 @@ from estiva.app.signals import Signals
 from estiva.app.sockets import Listeners
 from estiva.app.worker import Assignment, work
 from estiva.config import Settings
+from estiva.errors import AddressUnavailable
 from estiva.telemetry.board import SLOTS, Board
 from estiva.telemetry.metrics import Metrics
 
@@ -93,8 +94,9 @@ class Supervisor:
     def _start_due(self) -> None:
         now = time.monotonic()
         for generation in [self._current, *([self._next] if self._next else [])]:
-            for seat in [] if self._stopping else generation.due(now):
-                self._start(generation, seat)
+            for seat in generation.due(now):
+                if not self._stopping and generation in {self._current, self._next}:
+                    self._start(generation, seat)
 
     def _start(self, generation: Generation, seat: Seat) -> None:
         self._born += 1
@@ -217,7 +219,11 @@ class Supervisor:
         if len(following.seats) >= len(self._free_slots):
             _log.error("reload_refused", error="too many workers of earlier settings are still at work")
             return
-        self._parts.listeners.grow(len(following.seats))
+        try:
+            self._parts.listeners.grow(len(following.seats))
+        except AddressUnavailable as error:
+            _log.error("reload_refused", error=error.message)
+            return
         self._next = following
 
     def _retire(self, generation: Generation) -> None:
@@ -273,28 +279,22 @@ class Supervisor:
         return False
 
     def _replace(self, worker: Worker, code: int) -> None:
-        if self._next is not None and self._next.seat_of(worker):
-            self._next_failed(worker, code)
-            return
-        seat = self._current.seat_of(worker)
-        assert seat is not None, "every worker that was not told to end has a seat"
+        for generation in (self._current, self._next):
+            seat = None if generation is None else generation.seat_of(worker)
+            if generation is not None and seat is not None:
+                self._vacate(generation, seat, {"process": worker.pid, "exit_code": code})
+
+    def _vacate(self, generation: Generation, seat: Seat, reason: dict[str, str | int]) -> None:
+        """Do what is to be done about a seat whose worker has died or could not be made."""
         pause = seat.vacate(time.monotonic())
         if self._stopping:
             return
-        _log.error("worker_died", process=worker.pid, exit_code=code, again_in=pause)
-        if pause:  # what arrives at its sockets should not wait for so long
+        _log.error("worker_died", again_in=pause, **reason)
+        if generation is self._next:
+            self._abandon(generation)
+        elif pause:  # what arrives at its sockets should not wait for so long
             self._order(orders.adopt(seat.position))
         if not self._announced and seat.failures >= FIRST_ATTEMPTS:
             _log.error("not_started", error="a worker does not start", attempts=seat.failures)
             self._failed = True
             self._stop()
-
-    def _next_failed(self, worker: Worker, code: int) -> None:
-        generation = self._next
-        assert generation is not None
-        _log.error("worker_died", process=worker.pid, exit_code=code)
-        worker.told = True
-        seat = generation.seat_of(worker)
-        assert seat is not None
-        seat.worker = None
-        self._abandon(generation)

@@ -74,8 +74,7 @@ def work(assignment: Assignment, channel: socket.socket) -> int:
 async def _work(assignment: Assignment, channel: socket.socket, pool: Executor) -> None:
     orders = Orders(channel)
     async with _adapters(assignment, pool) as adapters:
-        for holder in assignment.departed:
-            await adapters.db.note(uploads.clear_leases_of, holder)
+        await _free_departed(assignment, adapters)
         entry = build_entry(assignment.settings, adapters)
         server = Server(entry, assignment.settings.limits)
         seats = _Seats(assignment, server)
@@ -94,6 +93,14 @@ async def _work(assignment: Assignment, channel: socket.socket, pool: Executor) 
             seats.leave()
             await _drain(orders, server, entry, assignment.settings.limits.drain_timeout)
             await server.close(CLOSE_TIMEOUT)
+
+
+async def _free_departed(assignment: Assignment, adapters: Adapters) -> None:
+    for holder in assignment.departed:
+        try:
+            await adapters.db.note(uploads.clear_leases_of, holder)
+        except EstivaError as error:  # no reason not to serve: leases run out by themselves
+            _log.warning("leases_not_freed", holder=holder, error=error.message)
 
 
 class _Seats:
@@ -148,6 +155,7 @@ async def _adapters(assignment: Assignment, pool: Executor) -> AsyncIterator[Ada
 async def _measured(metrics: Metrics) -> AsyncIterator[None]:
     """Tell the numbers of this process every second, and once more at the end."""
     metrics.serving(1)
+    metrics.publish()
     watchdog = Watchdog(metrics)
     watchdog.start()
     async with _beside(_publish(metrics)):
