@@ -3,6 +3,7 @@
 
 import io
 import json
+import select
 from pathlib import Path
 
 import msgspec
@@ -139,3 +140,29 @@ def test_a_closed_log_fails_no_request():
     stream = io.StringIO()
     stream.close()
     AccessLog(LogFormat.JSON, stream).write(PULL)
+
+
+@given(
+    access=st.builds(
+        Access,
+        **dict.fromkeys(["method", "path", "repository", "reference", "user_agent"], hostile),
+        request_id=st.just("0123456789abcdef"),
+        client=st.just("127.0.0.1"),
+        status=st.just(200),
+    ),
+    times=st.sampled_from([1, 100, 5000]),
+)
+@pytest.mark.parametrize("form", [LogFormat.JSON, LogFormat.CONSOLE])
+def test_a_line_is_short_enough_for_a_pipe_to_take_it_in_one_piece(form, access, times):
+    """Several workers write to one pipe."""
+    long = msgspec.structs.replace(access, path=access.path * times, user_agent=access.user_agent * times)
+    line = written(form, long)
+    assert len(line.encode()) <= select.PIPE_BUF
+    assert line.count("\n") == 1
+
+
+def test_of_a_line_that_is_too_long_the_beginning_is_kept():
+    long = msgspec.structs.replace(PULL, user_agent="x" * 5000)
+    entry = json.loads(written(LogFormat.JSON, long))
+    assert entry["user_agent"] == f"{'x' * 500}..."
+    assert entry["path"] == PULL.path
