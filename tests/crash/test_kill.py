@@ -52,7 +52,7 @@ async def killed(server, read_tables, count, capsys):
 
 @kills(SOME)
 async def test_after_each_kill_all_that_was_acknowledged_is_there_and_nothing_half_written(tmp_path, count, capsys):
-    server = ServerProcess(tmp_path / "data", SETTINGS)
+    server = ServerProcess(tmp_path / "data", SETTINGS | {"ESTIVA_WORKERS": "2"})
 
     async def read_tables():
         return read_abandoned_sqlite(server.data / "estiva.db")
