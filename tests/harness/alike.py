@@ -4,10 +4,11 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.content import Image
-from harness.raw import wire
+from harness.raw import Wire, wire
 from harness.server import Registry
 
 HEAD = "Host: registry.test\r\nUser-Agent: puller/1.0\r\nAccept: */*\r\n"
@@ -31,11 +32,15 @@ async def exchange(registry: Registry, *pieces: bytes) -> bytes:
     async with wire(registry.port) as connection:
         receiving = asyncio.create_task(connection.rest())
         with contextlib.suppress(ConnectionError):  # it may be closed before everything is sent
-            for piece in pieces:
-                await connection.send(piece)
-                for _ in range(TURNS):
-                    await asyncio.sleep(0)
+            await _send(connection, pieces)
         return comparable(await receiving)
+
+
+async def _send(connection: Wire, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        await connection.send(piece)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
 
 def comparable(answers: bytes) -> bytes:

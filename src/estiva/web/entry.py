@@ -20,6 +20,7 @@ from multidict import MultiMapping
 from estiva.errors import (
     EstivaError,
     MethodUnsupported,
+    RequestInvalid,
     RouteUnknown,
     ServerError,
     StorageFull,
@@ -31,6 +32,7 @@ from estiva.telemetry.request_ids import RequestIds
 from estiva.web import responses
 from estiva.web.call import Call
 from estiva.web.forwarded import ClientAddresses
+from estiva.web.framed import framing_fault
 from estiva.web.responses import Answer
 from estiva.web.stall import StallGuard
 from estiva.web.v2 import V2
@@ -76,6 +78,8 @@ class Entry:
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request, completely."""
+        if (fault := framing_fault(request)) is not None:
+            return self.reject(request, RequestInvalid(fault))
         started = time.perf_counter()  # uvloop's own clock stands still for a millisecond
         call = self.call(request.method, request.raw_path, request.headers, request.remote)
         call.source, status = request, CUT_SHORT

@@ -21,6 +21,7 @@ from estiva.web.lane import Lane
 from estiva.web.tcp import was_reset
 
 SURPLUS = 100  # connections beyond the limit that get an answer; more are only closed
+LINGER = 10.0  # seconds that the rest of a body may take which the answer did not wait for
 READ_BUFFER = 64 * 1024  # bytes read ahead of a handler, per connection
 
 
@@ -61,11 +62,12 @@ class Connection(DirectHandler):
         if self._lane is not None and self._boundary.here and self._lane.take(self, data):
             self._head_came()
             return
-        if self._limits.direct_uploads and self._boundary.here and (end := upload_head(data)):
+        if self._boundary.here and (end := upload_head(data)):
+            # The head alone, whoever reads the body: what is wrong behind it must not make a difference.
             count = self._request_count
             self._parse(data[:end])
-            taken = self._request_count != count and self.set_aside(data[end:])
-            if not taken and len(data) > end:
+            direct = self._limits.direct_uploads and self._request_count != count
+            if not (direct and self.set_aside(data[end:])) and len(data) > end:
                 self._parse(data[end:])
         else:
             self._parse(data)
@@ -79,7 +81,7 @@ class Connection(DirectHandler):
             if in_body and not body.is_eof() and isinstance(last, _ErrInfo):
                 self.body_broke(body)
             self._head_came()
-        elif not in_body:
+        elif data and not in_body:  # aiohttp calls without data when it goes on reading
             self._await_head()
             self._head_size += len(data)
             if self._head_size > self._limits.head_total:
@@ -164,6 +166,7 @@ class Server(web.Server):
             max_line_size=limits.head_bytes,
             max_field_size=limits.head_bytes,
             read_bufsize=READ_BUFFER,
+            lingering_time=min(LINGER, limits.stall_timeout),
         )
         self._entry = entry
         self._limits = limits
