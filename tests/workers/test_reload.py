@@ -85,10 +85,11 @@ async def test_under_load_no_request_fails(server, file, reload, eventually):
     assert set(seen) == {200, 201}
 
 
-async def test_a_setting_takes_effect(server, client, file, reload):
+async def test_a_setting_takes_effect(server, client, file, reload, eventually):
     image = Image()
     await client.push_image("a", image, "v1")
     await reload(file, GOOD + "[content]\ndelete = false\n")
+    await eventually(lambda: server.log.count('"retiring"') == 2)
     async for fresh in connect(server.base):
         assert (await fresh.delete("/v2/a/manifests/v1")).status == 405
 
