@@ -25,7 +25,8 @@ from estiva.errors import StorageFull, StorageUnavailable
 T = TypeVar("T")
 
 READ_SIZE = 256 * 1024  # bytes per read where the kernel cannot send the file by itself
-PIECE = 128 * 1024  # bytes that the kernel reads ahead on one order, unless told to read more (read_ahead_kb)
+PIECE = 128 * 1024  # bytes that the kernel reads ahead, and mostly drops, together (read_ahead_kb)
+SCRATCH = 1024 * 1024  # bytes that one thread reads at once into the kernel's memory, and drops
 IOV_MAX = 1024  # chunks per system call; Linux's limit (limits.h)
 EARLY = 8 * 1024 * 1024  # bytes after which the kernel begins to write, so that little is left for the sync at the end
 _SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
@@ -136,11 +137,13 @@ class FileReader:
         """The open file."""
         return self._file
 
-    async def fetch(self, start: int, stop: int) -> None:
-        """Ask the kernel whether it has the bytes, here and there; if not, wait in a thread until it has."""
+    async def fetch(self, start: int, stop: int) -> bool:
+        """Ask the kernel whether it has the bytes, here and there; if not, read them in a thread."""
         descriptor = self._file.fileno()
-        if not _in_memory(descriptor, start, stop):
-            await asyncio.get_running_loop().run_in_executor(self._pool, _read_ahead, descriptor, start, stop)
+        if _in_memory(descriptor, start, stop):
+            return False
+        await asyncio.get_running_loop().run_in_executor(self._pool, _read_ahead, descriptor, start, stop)
+        return True
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes of the range."""
@@ -165,18 +168,17 @@ def _in_memory(descriptor: int, start: int, stop: int) -> bool:
 
 
 def _read_ahead(descriptor: int, start: int, stop: int) -> None:
-    """Wait for the bytes, and have as many that follow read meanwhile, for the next time."""
+    # Advice (POSIX_FADV_WILLNEED) would spare the copying, but the kernel then reads less at once, and slower.
+    scratch = [bytearray(SCRATCH)]
     try:
-        for at in range(start, 2 * stop - start, PIECE):
-            os.posix_fadvise(descriptor, at, PIECE, os.POSIX_FADV_WILLNEED)
-        for at in _probes(start, stop):
-            os.pread(descriptor, 1, at)
+        while start < stop and (count := os.preadv(descriptor, scratch, start)):
+            start += count
     except OSError as error:
         raise _translate(error) from error
 
 
 def _probes(start: int, stop: int) -> Iterator[int]:
-    """Yield the last byte of each piece: the kernel reads, and drops, pages by the dozen."""
+    """Yield the last byte of each piece."""
     yield from range(start + PIECE - 1, stop - 1, PIECE)
     if stop > start:
         yield stop - 1

@@ -60,8 +60,9 @@ class MemoryReader:
         """Tell that there is no file to send from."""
         return None
 
-    async def fetch(self, start: int, stop: int) -> None:
+    async def fetch(self, start: int, stop: int) -> bool:
         """Do nothing: all of it is in memory."""
+        return False
 
     async def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes of the range, giving way to other tasks in between."""

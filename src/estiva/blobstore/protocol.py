@@ -83,8 +83,11 @@ class Reader(Protocol):
     def file(self) -> BinaryIO | None:
         """A file that the kernel can send from, or None: then read `chunks`."""
 
-    async def fetch(self, start: int, stop: int) -> None:
-        """Have the bytes from `start` up to `stop` in memory, so that sending them from `file` blocks nobody."""
+    async def fetch(self, start: int, stop: int) -> bool:
+        """Have the bytes from `start` up to `stop` in memory, so that sending them from `file` blocks nobody.
+
+        Returns whether it had to wait for them.
+        """
 
     def chunks(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to, not including, `stop`. Raises StorageUnavailable."""

@@ -101,12 +101,21 @@ class Download:
                 raise ConnectionResetError("the file became shorter while it was sent")
 
     async def _send_file(self, call: Call, transport: asyncio.Transport, file: BinaryIO, span: Span) -> None:
-        loop = asyncio.get_running_loop()
-        for start in range(span.start, span.stop, WINDOW):
-            stop = min(start + WINDOW, span.stop)
-            await self._reader.fetch(start, stop)
-            await aiofastnet.sendfile(loop, transport, file, start, stop - start)
-            call.sent += stop - start
+        loop, ahead = asyncio.get_running_loop(), None
+        try:
+            for start in range(span.start, span.stop, WINDOW):
+                stop = min(start + WINDOW, span.stop)
+                cold = await (ahead or self._reader.fetch(start, stop))
+                # Where one window was on the disk only, the next one will be too.
+                ahead = asyncio.ensure_future(self._fetch_after(stop, span)) if cold else None
+                await aiofastnet.sendfile(loop, transport, file, start, stop - start)
+                call.sent += stop - start
+        finally:
+            if ahead is not None:  # a thread may be reading: the file must not be closed yet
+                await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _fetch_after(self, start: int, span: Span) -> bool:
+        return await self._reader.fetch(start, min(start + WINDOW, span.stop))
 
     async def _send_chunks(
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
