@@ -10,10 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from harness.audit import Row, Stock
-from harness.client import Client
+from harness.client import Client, client_session
 from harness.process import ServerProcess
 
 from .ledger import Ledger
@@ -136,5 +134,5 @@ class Run:
 @asynccontextmanager
 async def connected(base: str) -> AsyncIterator[Client]:
     """Connect with as many connections as there are requests under way."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with client_session() as session:
         yield Client(base, session)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that shows every answer as it came: status, headers, body."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +98,34 @@ class Client:
         return image.digest
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Leaves no connection behind: one that closes waits to send what it has, which may outlast the test."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=0)
+        self._made: list[asyncio.Transport] = []
+
+    async def _create_connection(self, *args: Any) -> Any:
+        protocol = await super()._create_connection(*args)
+        self._made.append(protocol.transport)
+        return protocol
+
+    async def abort(self) -> None:
+        for transport in self._made:
+            transport.abort()
+        await asyncio.sleep(0)  # in which they hear of it
+
+
+@asynccontextmanager
+async def client_session() -> AsyncIterator[aiohttp.ClientSession]:
+    connector = _Connector()
+    try:
+        async with aiohttp.ClientSession(connector=connector) as session:
+            yield session
+    finally:
+        await connector.abort()
+
+
 async def connect(base: str) -> AsyncIterator[Client]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with client_session() as session:
         yield Client(base, session)

@@ -7,11 +7,10 @@ import signal
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from harness.client import Client, connect
+from harness.client import Client, client_session, connect
 from harness.content import Image, blob, digest
 from harness.raw import wire
 
@@ -52,7 +51,7 @@ async def busy(server):
         await client.push_image("a", image, "v1")
 
     async def work(act):
-        async with aiohttp.ClientSession() as session:
+        async with client_session() as session:
             while not stop.is_set():
                 seen[(await act(Client(server.base, session))).status] += 1
 
@@ -173,7 +172,7 @@ async def test_several_at_once_come_down_to_the_last(server, file, eventually):
 
 async def counters(server):
     """Read every counter, on a connection of its own."""
-    async with aiohttp.ClientSession() as session:
+    async with client_session() as session:
         body = (await Client(server.base, session).get("/metrics")).body.decode()
     families = text_string_to_metric_families(body)
     return {
