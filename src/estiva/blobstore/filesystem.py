@@ -310,10 +310,10 @@ class FilesystemStore:
         except OSError:
             return None
         try:
-            content = bytearray(count)
-            if count and os.preadv(descriptor, [content], 0, os.RWF_NOWAIT) < count:
+            if not _in_memory(descriptor, 0, count):
                 return None
-            return Glance(os.fstat(descriptor).st_size, content)
+            content = os.pread(descriptor, count, 0) if count else b""
+            return Glance(os.fstat(descriptor).st_size, content) if len(content) == count else None
         except OSError:
             return None
         finally:

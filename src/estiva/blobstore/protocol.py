@@ -41,7 +41,7 @@ class Glance:
     """What can be told of an object at once: its size, and its first bytes."""
 
     size: int
-    content: bytes | bytearray
+    content: bytes
 
 
 def new_key() -> str:

@@ -48,7 +48,7 @@ class Blobs:
         _, _, size, content, review_at = row
         return BlobFound(size=size, content=content, review_at=review_at)
 
-    def at_hand(self, found: BlobFound) -> bytes | bytearray | None:
+    def at_hand(self, found: BlobFound) -> bytes | None:
         """Return the bytes of the blob when they are few and in memory, so that nobody has to wait; None otherwise."""
         if found.key is None or found.size > AT_HAND:
             return found.content

@@ -36,7 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | bytearray | None = None
+    body: bytes | None = None
 
 
 def dress(response: StreamResponse, request_id: str, path: str) -> None:
@@ -73,9 +73,7 @@ def empty(status: int, headers: Mapping[str, str]) -> Answer:
     return Answer(status, headers)
 
 
-def body(
-    content: bytes | bytearray, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200
-) -> Answer:
+def body(content: bytes, media_type: str, headers: Mapping[str, str] | None = None, status: int = 200) -> Answer:
     """Answer with `content`; no charset parameter, which some clients take for another type."""
     return Answer(status, {"Content-Type": media_type, **(headers or {})}, content)
 
