@@ -49,7 +49,7 @@ async def pieces(content, sizes, held):
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("sizes", [[100_000, 1, 100_000, 1], [1, 100_000, 99_999], [1, 2, 3, 4, 5]])
+@pytest.mark.parametrize("sizes", [[100_000, 1, 100_000, 1], [1, 1_500_000, 99_999, 524_288], [1, 2, 3, 4, 5]])
 async def test_batches_are_written_one_after_the_other_and_their_memory_is_given_back(sizes):
     content = random.Random(1).randbytes(sum(sizes))
     disk, running, held = SlowDisk(), RunningDigest(Algorithm.SHA256), []
