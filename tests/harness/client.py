@@ -112,7 +112,8 @@ class _Connector(aiohttp.TCPConnector):
 
     async def abort(self) -> None:
         for transport in self._made:
-            transport.abort()
+            if transport.get_write_buffer_size():
+                transport.abort()
         await asyncio.sleep(0)  # in which they hear of it
 
 
