@@ -6,20 +6,16 @@ Only the last chunk differs: the bytes before it are hashed once, and sent from 
 """
 
 import hashlib
-import json
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
 from bench.plan import CHUNK, MIB
 from bench.wire import Body
+from estiva.client.content import config_document, digest_of
 
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-
-_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _OPENING = b"%x\r\n" % CHUNK
 _FRAME = len(_OPENING) + CHUNK + 2
 
@@ -85,30 +81,6 @@ def small_body(data: bytes) -> Body:
     return Body(tail=data, digest=digest_of(data), size=len(data))
 
 
-def digest_of(data: bytes) -> str:
-    """Return the sha256 digest of `data` as registries write it."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 def config_body(mark: str) -> Body:
     """Return an image configuration of about 2 KiB that `mark` makes unlike any other."""
-    document = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Env": [f"SETTING_{index}={index:032x}" for index in range(32)], "Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(mark.encode())]},
-        "history": [{"created_by": mark}],
-    }
-    return small_body(json.dumps(document).encode())
-
-
-def manifest(config: Body, layers: Sequence[Body], mark: str) -> bytes:
-    """Return the manifest of an image; `mark` becomes an annotation."""
-    document = {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST_TYPE,
-        "config": {"mediaType": _CONFIG_TYPE, "digest": config.digest, "size": config.size},
-        "layers": [{"mediaType": _LAYER_TYPE, "digest": layer.digest, "size": layer.size} for layer in layers],
-        "annotations": {"org.opencontainers.image.ref.name": mark},
-    }
-    return json.dumps(document).encode()
+    return small_body(config_document(mark))

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
-from bench.bodies import digest_of
+from estiva.client.content import digest_of
 from estiva.db.opening import open_database
 from estiva.db.schema import manifest_references, manifests, repositories, tags
 

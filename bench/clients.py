@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
-from bench.bodies import MANIFEST_TYPE, Payload, config_body, manifest
+from bench.bodies import Payload, config_body
 from bench.plan import BenchError
 from bench.wire import Body, Connection
+from estiva.client.content import MANIFEST_TYPE, manifest
 
 Work = Callable[[], list[float]]
 """Does the work and returns the seconds that each of its units took."""

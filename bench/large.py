@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench import bulk, wrk
-from bench.bodies import MANIFEST_TYPE, digest_of
 from bench.clients import put_manifest
 from bench.contenders import Work
 from bench.measuring import Meter, Stage
@@ -23,6 +22,7 @@ from bench.results import Better, Column, Sample
 from bench.servers import Server
 from bench.shelves import Shelf
 from bench.wire import Connection
+from estiva.client.content import MANIFEST_TYPE, digest_of
 from estiva.db.manifests import BY_TAG
 from estiva.db.opening import open_database, prepare_database
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench import wrk
-from bench.bodies import MANIFEST_TYPE, Payload, config_body, manifest
+from bench.bodies import Payload, config_body
 from bench.contenders import Work
 from bench.measuring import CORES, Meter, Stage
 from bench.plan import CHUNK, MIB, BenchError
@@ -17,6 +17,7 @@ from bench.results import Better, Column, Sample
 from bench.servers import Server, machine_busy
 from bench.shelves import Shelf
 from bench.wire import Body, Connection
+from estiva.client.content import MANIFEST_TYPE, manifest
 
 _SETTLE_S = 1.0
 

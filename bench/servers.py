@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.bodies import MANIFEST_TYPE
 from bench.plan import KIB, BenchError
 from bench.wire import HOST, Connection
+from estiva.client.content import MANIFEST_TYPE
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.bodies import MANIFEST_TYPE
 from bench.plan import BenchError
 from bench.wire import HOST
+from estiva.client.content import MANIFEST_TYPE
 
 CONNECTIONS = 32
 

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from bench.bodies import Payload, config_body, digest_of, manifest
+from bench.bodies import Payload, config_body
 from bench.plan import CHUNK, MIB
+from estiva.client.content import digest_of, manifest
 
 
 @pytest.fixture

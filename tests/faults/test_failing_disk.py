@@ -4,7 +4,7 @@
 import pytest
 
 from harness.audit import Stock, read_abandoned_sqlite, read_served_sqlite
-from harness.client import connect
+from harness.client import connect, tells_of_failure
 from harness.content import Image, blob, digest
 from harness.objects import object_files
 from harness.process import serving
@@ -28,17 +28,6 @@ async def client(server):
         yield connected
 
 
-def refused(answer):
-    """Whether the answer tells of the failure, in the spec's form, and names its entry in the log."""
-    (error,) = answer.json["errors"]
-    return (
-        answer.status == 503
-        and error["code"] == "UNKNOWN"
-        and answer.headers["X-Request-Id"] in error["message"]
-        and int(answer.headers["Retry-After"]) > 0
-    )
-
-
 def faults(server):
     return Stock(read_served_sqlite(server.data / "estiva.db"), server.data / "blobs", set()).faults()
 
@@ -56,9 +45,9 @@ async def test_a_chunk_that_could_not_be_stored_can_be_sent_again(server, client
     assert (await client.patch(location, data=content[:1000])).status == 202
     async with failing(server, call, "EIO", stored_file(server)):
         answer = await client.patch(location, data=content[1000:200_000])
-        assert refused(answer), answer
+        assert tells_of_failure(answer), answer
         answer = await client.put(f"{location}?digest={digest(content)}", data=content[1000:])
-        assert refused(answer), answer
+        assert tells_of_failure(answer), answer
     assert (await client.get(location)).headers["Range"] == "0-999"
     assert (await client.get(f"/v2/a/blobs/{digest(content)}")).status == 404
     answer = await client.patch(location, data=content[1000:], headers={"Content-Range": "1000-299999"})
@@ -74,7 +63,7 @@ async def test_a_blob_that_could_not_be_stored_is_not_acknowledged(server, clien
     path = f"/v2/a/blobs/uploads/?digest={digest(content)}"
     async with failing(server, call, "EIO"):
         answer = await client.post(path, data=content)
-        assert refused(answer), answer
+        assert tells_of_failure(answer), answer
     assert (await client.get(f"/v2/a/blobs/{digest(content)}")).status == 404
     assert (await client.post(path, data=content)).status == 201
     assert (await client.get(f"/v2/a/blobs/{digest(content)}")).body == content
@@ -89,8 +78,8 @@ async def test_a_manifest_whose_row_could_not_be_stored_is_not_acknowledged(serv
     await client.put_manifest("a", "v1", first.manifest)
     async with failing(server, call, "EIO", server.data / "estiva.db-wal"):
         answer = await client.put_manifest("a", "v1", second.manifest)
-        assert refused(answer), answer
-        assert refused(await client.delete("/v2/a/manifests/v1"))
+        assert tells_of_failure(answer), answer
+        assert tells_of_failure(await client.delete("/v2/a/manifests/v1"))
         assert (await client.get("/v2/a/manifests/v1")).body == first.manifest
     assert (await client.get("/v2/a/manifests/v1")).body == first.manifest
     assert (await client.put_manifest("a", "v1", second.manifest)).status == 201
@@ -107,7 +96,7 @@ async def test_the_probe_tells_that_the_store_cannot_be_written(server, client):
     assert (await client.get("/readyz")).status == 200
     async with failing(server, "openat", "EROFS"):
         answer = await client.get("/readyz")
-        assert refused(answer), answer
+        assert tells_of_failure(answer), answer
     assert (await client.get("/readyz")).status == 200
 
 
@@ -116,5 +105,5 @@ async def test_a_blob_that_cannot_be_read_is_an_error_and_not_a_short_answer(ser
     await client.push_blob("a", content)
     async with failing(server, "openat", "EIO", stored_file(server)):
         answer = await client.get(f"/v2/a/blobs/{digest(content)}")
-        assert refused(answer), answer
+        assert tells_of_failure(answer), answer
     assert (await client.get(f"/v2/a/blobs/{digest(content)}")).body == content

@@ -130,3 +130,14 @@ async def client_session() -> AsyncIterator[aiohttp.ClientSession]:
 async def connect(base: str) -> AsyncIterator[Client]:
     async with client_session() as session:
         yield Client(base, session)
+
+
+def tells_of_failure(answer: Answer) -> bool:
+    """Whether the answer is 503 in the spec's form, names its entry in the log, and says when to try again."""
+    (error,) = answer.json["errors"]
+    return (
+        answer.status == 503
+        and error["code"] == "UNKNOWN"
+        and answer.headers["X-Request-Id"] in error["message"]
+        and int(answer.headers["Retry-After"]) > 0
+    )

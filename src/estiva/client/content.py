@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 CHUNK = 32 * 1024
 """Bytes in one chunk of an upload: what docker sends."""
@@ -20,6 +21,18 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 _MARK = 32
 _PART = 8
+
+
+class Content(Protocol):
+    """What a manifest says of a blob."""
+
+    @property
+    def digest(self) -> str:
+        """Its digest, as registries write it."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +71,7 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def config_blob(mark: str) -> Blob:
+def config_document(mark: str) -> bytes:
     """Return an image configuration of about 2 KiB that `mark` makes unlike any other."""
     document = {
         "architecture": "amd64",
@@ -67,11 +80,16 @@ def config_blob(mark: str) -> Blob:
         "rootfs": {"type": "layers", "diff_ids": [digest_of(mark.encode())]},
         "history": [{"created_by": mark}],
     }
-    data = json.dumps(document).encode()
+    return json.dumps(document).encode()
+
+
+def config_blob(mark: str) -> Blob:
+    """Return an image configuration as a blob."""
+    data = config_document(mark)
     return Blob(digest=digest_of(data), size=len(data), parts=[b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)])
 
 
-def manifest(config: Blob, layers: Sequence[Blob], mark: str) -> bytes:
+def manifest(config: Content, layers: Sequence[Content], mark: str) -> bytes:
     """Return the manifest of an image; `mark` becomes an annotation."""
     document = {
         "schemaVersion": 2,
