@@ -28,7 +28,7 @@ def add(registry, name):
 
 
 async def test_the_next_turn_sees_what_was_written(registry):
-    assert registry.db.snapshot()
+    assert registry.db.snapshot() is not None
     assert found(registry, "a") is None
     add(registry, "a")
     assert found(registry, "a") is None
@@ -36,18 +36,27 @@ async def test_the_next_turn_sees_what_was_written(registry):
     assert found(registry, "a") is not None
 
 
-async def test_a_snapshot_is_as_new_as_the_first_look(registry):
-    assert registry.db.snapshot()
+async def test_a_snapshot_tells_whether_anything_has_changed(registry):
+    before = registry.db.snapshot()
+    await asyncio.sleep(0)
+    assert registry.db.snapshot() == before
+    await asyncio.sleep(0)
     add(registry, "a")
-    assert found(registry, "a") is not None
+    assert registry.db.snapshot() != before
+
+
+async def test_what_this_process_writes_is_a_change(registry):
+    before = registry.db.snapshot()
+    await registry.db.note(repositories.ensure, "a", 0)
+    assert registry.db.snapshot() != before
 
 
 async def test_each_request_of_another_time_begins_a_new_one(registry):
     """asyncio's clock never stands still, unlike uvloop's within a turn."""
-    assert registry.db.snapshot()
+    assert registry.db.snapshot() is not None
     assert found(registry, "a") is None
     add(registry, "a")
-    assert registry.db.snapshot()
+    assert registry.db.snapshot() is not None
     assert found(registry, "a") is not None
 
 
@@ -59,4 +68,4 @@ async def test_without_one_each_row_is_the_newest(registry):
 
 async def test_a_database_that_is_closed_gives_none(registry):
     await registry.db.close()
-    assert not registry.db.snapshot()
+    assert registry.db.snapshot() is None

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put the parts together."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from estiva.web.forwarded import ClientAddresses
 from estiva.web.guard import Guard
 from estiva.web.health import HealthEndpoint
 from estiva.web.intake import Intake
+from estiva.web.remembered import Moment
 from estiva.web.services import Services
 from estiva.web.v1 import SearchEndpoint
 from estiva.web.v2 import V2
@@ -60,10 +62,21 @@ def build_entry(settings: Settings, adapters: Adapters) -> Entry:
         V2(services),
         pages,
         ClientAddresses(settings.proxy.trusted),
-        (adapters.metrics, adapters.access),
+        (adapters.metrics, adapters.access, adapters.statistics),
         settings.limits.stall_timeout,
-        adapters.db.snapshot,
+        _snapshots(adapters),
     )
+
+
+def _snapshots(adapters: Adapters) -> Callable[[], Moment | None]:
+    """Return what takes a snapshot of the database, and tells it apart from others; the clock is part of it."""
+    snapshot, clock = adapters.db.snapshot, adapters.terms.clock
+
+    def take() -> Moment | None:
+        state = snapshot()
+        return None if state is None else (state, clock() // 1000)
+
+    return take
 
 
 def build_sweeper(settings: Settings, adapters: Adapters) -> Sweeper:
@@ -82,7 +95,6 @@ def _services(settings: Settings, adapters: Adapters) -> Services:
         manifests=Manifests(db, store, terms, settings.content),
         tags=Tags(db, terms),
         referrers=Referrers(db),
-        statistics=adapters.statistics,
         intake=Intake(settings.limits.uploads, settings.limits.upload_buffers, adapters.metrics),
         metrics=adapters.metrics,
         limits=settings.limits,

@@ -64,11 +64,12 @@ class Database(Protocol):
     async def row(self, query: HotQuery, *parameters: Value) -> tuple[Any, ...] | None:
         """Return the row of the query, or None."""
 
-    def snapshot(self) -> bool:
-        """Let `row` answer without suspending its caller; False when it cannot.
+    def snapshot(self) -> int | None:
+        """Let `row` answer without suspending its caller, and return the state that it reads; None when it cannot.
 
         What it answers until this turn of the event loop ends may be of one state of the database, not older than this
-        call: so call it in the callback of a socket, on behalf of bytes that came by it.
+        call: so call it in the callback of a socket, on behalf of bytes that came by it. States that are equal, from
+        one call to the next, are one: every row is as it was.
         """
 
     async def check(self) -> None:

@@ -203,9 +203,9 @@ class PostgresDatabase:
                 translate(error)
                 raise
 
-    def snapshot(self) -> bool:
+    def snapshot(self) -> int | None:
         """Refuse: every row takes a journey."""
-        return False
+        return None
 
     async def check(self) -> None:
         """Begin and commit a transaction on a server that may be written to."""

@@ -117,6 +117,8 @@ class SqliteDatabase:
         # It waits in the event loop's thread, so not for long; readers hardly ever wait at all (sqlite.org, "WAL").
         self._hot = connect(path, "query_only = ON", "busy_timeout = 100")
         self._cursor = self._hot.cursor()
+        self._loop = asyncio.get_running_loop()  # asking for it each time costs a system call
+        self._state = 0
         self._turn = -1.0  # when the turn began in which a snapshot is being read; negative: none is
         self._statements: dict[HotQuery, str] = {}
         self._closed = False
@@ -162,29 +164,32 @@ class SqliteDatabase:
             raise
         return found
 
-    def snapshot(self) -> bool:
+    def snapshot(self) -> int | None:
         """Begin a transaction for the rows that are read until the turn ends: taking its locks is half their cost.
 
         uvloop calls the sockets that are ready one by one, and may then look for more in the same turn; but it looks at
         the clock each time, and so do we. What was ready at that time had arrived before this transaction began.
         """
-        loop = asyncio.get_running_loop()
-        turn = loop.time()
+        turn = self._loop.time()
         if self._turn == turn:
-            return True
+            return self._state
         try:
             self._end_snapshot()
             self._cursor.execute("BEGIN")
+            # Takes the lock, and is another number whenever others have committed (sqlite.org, "PRAGMA data_version").
+            (self._state,) = self._cursor.execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
-            return False
+            self._end_snapshot()
+            return None
         self._turn = turn
-        loop.call_soon(self._end_snapshot)
-        return True
+        self._loop.call_soon(self._end_snapshot)
+        return self._state
 
     def _end_snapshot(self) -> None:
-        if self._turn >= 0:
-            self._turn = -1.0
-            self._hot.rollback()
+        self._turn = -1.0
+        with contextlib.suppress(sqlite3.Error):  # the connection is closed
+            if self._hot.in_transaction:
+                self._hot.rollback()
 
     async def check(self) -> None:
         """Begin and end a transaction that may write, and read."""

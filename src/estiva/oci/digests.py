@@ -3,9 +3,10 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
+
+import msgspec
 
 from estiva.errors import DigestInvalid
 from estiva.oci.excerpts import excerpt
@@ -38,8 +39,7 @@ class Algorithm(StrEnum):
 _SUPPORTED = frozenset(Algorithm)
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True, gc=False):
     """The digest of some content, possibly of an algorithm that this registry cannot compute."""
 
     algorithm: str

@@ -9,9 +9,10 @@
 """
 
 import re
-from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from estiva.errors import RouteUnknown, UploadUnknown
 from estiva.oci.digests import Digest
@@ -24,56 +25,48 @@ _SLASHES = re.compile("/{2,}")
 _SESSION = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)  # RFC 9562, section 4
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(msgspec.Struct, frozen=True, gc=False):
     """`/v2/`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
+class Catalog(msgspec.Struct, frozen=True, gc=False):
     """`/v2/_catalog`."""
 
 
-@dataclass(frozen=True, slots=True)
-class TagsList:
+class TagsList(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/tags/list`."""
 
     name: RepositoryName
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestPath:
+class ManifestPath(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/manifests/<reference>`."""
 
     name: RepositoryName
     reference: Tag | Digest
 
 
-@dataclass(frozen=True, slots=True)
-class BlobPath:
+class BlobPath(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/blobs/<digest>`."""
 
     name: RepositoryName
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Uploads:
+class Uploads(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/blobs/uploads/`, with or without the slash."""
 
     name: RepositoryName
 
 
-@dataclass(frozen=True, slots=True)
-class UploadSession:
+class UploadSession(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/blobs/uploads/<session>`; the session is a UUID in canonical form."""
 
     name: RepositoryName
     session: str
 
 
-@dataclass(frozen=True, slots=True)
-class Referrers:
+class Referrers(msgspec.Struct, frozen=True, gc=False):
     """`/v2/<name>/referrers/<digest>`."""
 
     name: RepositoryName

@@ -2,8 +2,9 @@
 """Tags: the names that people give to manifests."""
 
 import re
-from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from estiva.errors import TagInvalid
 from estiva.oci.excerpts import excerpt
@@ -13,8 +14,7 @@ MAX_LENGTH = 128  # distribution-spec, "Pulling manifests"
 _GRAMMAR = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)  # the same section
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(msgspec.Struct, frozen=True, gc=False):
     """A tag that has the grammar of the specification."""
 
     name: str

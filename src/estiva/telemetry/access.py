@@ -8,10 +8,10 @@ neither begin a line of its own nor be taken for another field.
 """
 
 import re
-import select
 import time
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
+from select import PIPE_BUF
 from typing import Protocol, TextIO
 
 import msgspec
@@ -79,22 +79,24 @@ class AccessLog:
 
     def write(self, access: Access) -> None:
         """Write one line, soon; drop it when the stream takes none."""
-        line = self._line(access)
-        if len(self._waiting) + len(line) > select.PIPE_BUF:  # lines are ASCII
+        timestamp = self._timestamp()
+        line = self._render(access, timestamp)
+        if len(line) > PIPE_BUF:
+            line = self._shorten(access, timestamp)
+        if len(self._waiting) + len(line) > PIPE_BUF:  # lines are ASCII
             self._flush()
         first = not self._waiting
         self._waiting += line
         if first:
             self._soon(self._flush)
 
-    def _line(self, access: Access) -> str:
-        """Return the line; no longer than what processes can write to one pipe without cutting into each other."""
-        timestamp = self._timestamp()
-        line = self._render(access, timestamp)
+    def _shorten(self, access: Access, timestamp: str) -> str:
+        """Return the line, no longer than what processes can write to one pipe without cutting into each other."""
+        line = ""
         for most in LENGTHS:
-            if len(line) <= select.PIPE_BUF:
-                break
             line = self._render(_shortened(access, most), timestamp)
+            if len(line) <= PIPE_BUF:
+                break
         return line
 
     def _flush(self) -> None:
@@ -140,7 +142,7 @@ def _json(access: Access, timestamp: str) -> str:
     )
     quote = encode_basestring_ascii if sent.isascii() else _quote
     return (
-        f'{{"timestamp":"{timestamp}","event":"access","request_id":{_quote(access.request_id)},'
+        f'{{"timestamp":"{timestamp}","event":"access","request_id":{quote(access.request_id)},'
         f'"client":{quote(access.client)},"method":{quote(access.method)},"path":{quote(access.path)},'
         f'"repository":{quote(access.repository)},"reference":{quote(access.reference)},"status":{access.status},'
         f'"bytes_sent":{access.bytes_sent},"bytes_received":{access.bytes_received},'

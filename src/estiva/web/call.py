@@ -25,7 +25,8 @@ class Call(msgspec.Struct):
 
     `target` is the path as sent, with its query. `source` is aiohttp's request; None in the lane, where an answer is
     given at once or not at all. `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and
-    `received` count the bytes of bodies. `stopping` is set while the server stops: then each connection closes after
+    `received` count the bytes of bodies. A pull fills in its `repository_id`, and if it is of a manifest, `pulled`: its
+    digest, and the tag that was asked for. `stopping` is set while the server stops: then each connection closes after
     its answer. `upload_path` is the session's own path where the request goes to one.
     """
 
@@ -39,11 +40,18 @@ class Call(msgspec.Struct):
     endpoint: str = "unknown"
     repository: str = ""
     reference: str = ""
+    repository_id: int | None = None
+    pulled: tuple[str, str | None] | None = None
     sent: int = 0
     received: int = 0
     body_begun: bool = False
     upload_path: str | None = None
     query: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+    def resemble(self, other: "Call") -> None:
+        """Take over what became known of another call, which asked for the same."""
+        self.endpoint, self.repository, self.reference = other.endpoint, other.repository, other.reference
+        self.repository_id, self.pulled = other.repository_id, other.pulled
 
     @property
     def request(self) -> BaseRequest:

@@ -17,6 +17,7 @@ import structlog
 from aiohttp.web import BaseRequest, Response, StreamResponse
 from multidict import MultiMapping
 
+from estiva.content.statistics import Statistics
 from estiva.errors import (
     EstivaError,
     MethodUnsupported,
@@ -33,12 +34,14 @@ from estiva.web import responses
 from estiva.web.call import Call
 from estiva.web.forwarded import ClientAddresses
 from estiva.web.framed import framing_fault
+from estiva.web.remembered import Moment
 from estiva.web.responses import Answer
 from estiva.web.stall import StallGuard
 from estiva.web.v2 import V2
 
 Page = Callable[[Call], Awaitable[Answer]]
 
+BAD_REQUEST = 400  # the first status that says that something went wrong
 CUT_SHORT = 499  # in the log and the metrics: no whole answer reached the client (nginx's number for it)
 
 _log = structlog.get_logger("estiva.web")
@@ -47,7 +50,7 @@ _log = structlog.get_logger("estiva.web")
 class Entry:
     """Takes every request that the server parses. `pages` are the endpoints outside `/v2`, all for GET and HEAD.
 
-    `snapshot` tells, in the callback of a socket, whether pulls can be answered at once (see `Database`).
+    `snapshot` tells, in the callback of a socket, of which moment pulls can be answered at once; see `Database`.
     """
 
     def __init__(
@@ -55,16 +58,16 @@ class Entry:
         v2: V2,
         pages: Mapping[str, Page],
         addresses: ClientAddresses,
-        telemetry: tuple[Metrics, AccessWriter],
+        telemetry: tuple[Metrics, AccessWriter, Statistics],
         stall_timeout: float,
-        snapshot: Callable[[], bool],
+        snapshot: Callable[[], Moment | None],
     ) -> None:
         self.snapshot = snapshot
         self.place, self.answer_at = v2.place, v2.answer_at
         self._v2 = v2
         self._pages = pages
         self._addresses = addresses
-        self._metrics, self._access = telemetry
+        self._metrics, self._access, self._statistics = telemetry
         self._stall_timeout = stall_timeout
         self._ids = RequestIds()
         self._idle = asyncio.Event()
@@ -186,10 +189,14 @@ class Entry:
         return response
 
     def tell(self, call: Call, status: int, started: float) -> None:
-        """Note an answer in metrics and log; `started` is the performance counter's time of its request."""
+        """Note an answer in metrics, statistics and log; `started` is the performance counter's time of its request."""
         duration = time.perf_counter() - started
         self._metrics.answered(call.endpoint, call.method, status, duration)
         self._metrics.transferred(received=call.received, sent=call.sent)
+        if call.repository_id is not None and (status < BAD_REQUEST or status == CUT_SHORT):
+            if call.pulled is not None:
+                self._statistics.pulled(call.repository_id, *call.pulled)
+            self._statistics.sent(call.repository_id, call.sent)
         self._access.write(
             Access(
                 request_id=call.id,

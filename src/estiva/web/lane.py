@@ -6,8 +6,8 @@
    handler answers 200 without waiting. Everything else goes on to aiohttp as if the lane were not there: slower, never
    different.
 2. The handlers, what they call, and the headers of the answer are those of every other request.
-3. What a request line and a block of headers mean is remembered by their bytes. Whether something is there, and who may
-   have it, never is (invariant 7).
+3. What a request line and a block of headers mean is remembered by their bytes. What is there, and who may have it, is
+   looked at for each request, or is known not to have changed (`remembered`; invariant 7).
 4. Nothing is written while the client has not taken the answer before it.
 """
 
@@ -15,13 +15,13 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Coroutine
+from typing import Any
 
+import msgspec
 from aiohttp.http_writer import _serialize_headers
 from aiohttp.web_protocol import RequestHandler
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 
 from estiva.errors import ClientError
 from estiva.oci.paths import BlobPath, ManifestPath
@@ -29,6 +29,7 @@ from estiva.web import responses
 from estiva.web.boundary import END
 from estiva.web.call import Call
 from estiva.web.entry import Entry
+from estiva.web.remembered import Memory, Remembered
 from estiva.web.responses import Answer
 from estiva.web.stall import StallGuard
 from estiva.web.v2.table import Place
@@ -49,27 +50,8 @@ _SPECIAL = frozenset(
 )
 _SPECIAL_PREFIXES = ("content-", "if-", "sec-websocket-")
 
-K = TypeVar("K")
-V = TypeVar("V")
 
-
-class _Memory(dict[K, V], Generic[K, V]):
-    """Remembers at most `most` results of `make`; when it is full it begins anew."""
-
-    def __init__(self, make: Callable[[K], V], most: int) -> None:
-        super().__init__()
-        self._make = make
-        self._most = most
-
-    def __missing__(self, key: K) -> V:
-        if len(self) >= self._most:
-            self.clear()
-        made = self[key] = self._make(key)
-        return made
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(msgspec.Struct, frozen=True, gc=False):
     """What a request line asks for."""
 
     method: str
@@ -83,29 +65,46 @@ class Lane:
     def __init__(self, entry: Entry, stall_timeout: float) -> None:
         self._entry = entry
         self._stall_timeout = stall_timeout
-        self._targets = _Memory(self._parse_line, LINES)
-        self._blocks = _Memory(_parse_block, BLOCKS)
+        self._targets = Memory(self._parse_line, LINES)
+        self._blocks = Memory(_parse_block, BLOCKS)
+        self._remembered = Remembered()
         self._flushing: set[asyncio.Task[None]] = set()
 
     def take(self, connection: RequestHandler, data: bytes) -> bool:
         """Answer `data`, which begins a request, and return True; or do nothing: then aiohttp has to read it."""
-        if len(data) > HEAD_BYTES or data.find(END) != len(data) - len(END):
+        if len(data) > HEAD_BYTES or data.find(END) != len(data) - len(END) or not self._may_write(connection):
+            return False
+        if (moment := self._entry.snapshot()) is None:
             return False
         started = time.perf_counter()
+        known = self._remembered.recall(data, moment)
+        if known is None:
+            return self._answer(connection, data, started)
+        call = self._call(connection, known.call.method, known.call.target, known.call.headers)
+        call.resemble(known.call)
+        self._write(connection, call, known.head(call.id), known.answer)
+        self._entry.tell(call, known.answer.status, started)
+        return True
+
+    def _answer(self, connection: RequestHandler, data: bytes, started: float) -> bool:
         line, _, block = data.partition(b"\r\n")
         target = self._targets[line] if len(line) <= LINE_BYTES else None
         if target is None or (headers := self._blocks[block]) is None:
             return False
-        if not self._may_write(connection) or not self._entry.snapshot():
-            return False
-        peer = connection.peername[0] if isinstance(connection.peername, tuple) else None
-        call = self._entry.call(target.method, target.path, headers, peer)
+        call = self._call(connection, target.method, target.path, headers)
         answer = _run(self._entry.answer_at(target.place, call))
         if answer is None or answer.status != 200:  # noqa: PLR2004 - see rule 1
             return False
-        self._write(connection, call, answer)
+        head = _serialize_headers(_STATUS, responses.complete(answer, call.id, call.target))  # type: ignore[arg-type] # any mapping does
+        self._write(connection, call, head, answer)
         self._entry.tell(call, answer.status, started)
+        if isinstance(target.place.route, ManifestPath):  # what is sent of a blob depends on a file, too
+            self._remembered.keep(data, call, answer, head)
         return True
+
+    def _call(self, connection: RequestHandler, method: str, path: str, headers: MultiMapping[str]) -> Call:
+        peer = connection.peername[0] if isinstance(connection.peername, tuple) else None
+        return self._entry.call(method, path, headers, peer)
 
     def _parse_line(self, line: bytes) -> _Target | None:
         found = _LINE.fullmatch(line)
@@ -130,11 +129,9 @@ class Lane:
             and not self._entry.stopping.is_set()
         )
 
-    def _write(self, connection: RequestHandler, call: Call, answer: Answer) -> None:
+    def _write(self, connection: RequestHandler, call: Call, head: bytes, answer: Answer) -> None:
         transport = connection.transport
         assert transport is not None
-        headers = responses.complete(answer, call.id, call.target)
-        head = _serialize_headers(_STATUS, headers)  # type: ignore[arg-type] # any mapping does
         transport.writelines((head,) if answer.body is None or call.wants_head_only else (head, answer.body))
         call.count(answer)
         connection._request_count += 1

@@ -7,7 +7,6 @@ from estiva.content.blobs import Blobs
 from estiva.content.manifests import Manifests
 from estiva.content.referrers import Referrers
 from estiva.content.repositories import Repositories
-from estiva.content.statistics import Statistics
 from estiva.content.tags import Tags
 from estiva.content.uploads import Uploads
 from estiva.options.content import ContentOptions
@@ -28,7 +27,6 @@ class Services:
     manifests: Manifests
     tags: Tags
     referrers: Referrers
-    statistics: Statistics
     intake: Intake
     metrics: Metrics
     limits: LimitOptions

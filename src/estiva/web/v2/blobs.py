@@ -25,7 +25,7 @@ class BlobEndpoint:
 
     async def get(self, call: Call, route: BlobPath) -> Answer | StreamResponse:
         """Send the blob, or the ranges that are asked for."""
-        repository_id = await self._services.guard.pull(route.name)
+        call.repository_id = repository_id = await self._services.guard.pull(route.name)
         found = await self._services.blobs.find(repository_id, route.digest)
         headers = _headers(route.digest)
         if none_match(call.header("If-None-Match"), headers["ETag"]):
@@ -33,13 +33,9 @@ class BlobEndpoint:
         whole = found.content is not None or call.header("Range") is None
         content = self._services.blobs.at_hand(found) if whole else None
         if content is not None:
-            self._services.statistics.sent(repository_id, len(content))
             return responses.body(content, OCTET_STREAM, headers)
         call.takes_time()
-        try:
-            return await self._download(call, found, headers)
-        finally:
-            self._services.statistics.sent(repository_id, call.sent)
+        return await self._download(call, found, headers)
 
     async def _download(self, call: Call, found: BlobFound, headers: dict[str, str]) -> StreamResponse:
         spans = _spans(call, headers["ETag"], found.size)

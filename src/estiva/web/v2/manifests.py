@@ -29,13 +29,10 @@ class ManifestEndpoint:
 
     async def get(self, call: Call, route: ManifestPath) -> Answer:
         """Send the manifest as it was pushed, whatever Accept says."""
-        repository_id = await self._services.guard.pull(route.name)
+        call.repository_id = repository_id = await self._services.guard.pull(route.name)
         found = await self._find(call, repository_id, route)
-        tag = str(route.reference) if isinstance(route.reference, Tag) else None
-        self._services.statistics.pulled(repository_id, found.digest, tag)
-        answer = _render(call, route, found)
-        self._services.statistics.sent(repository_id, len(answer.body or b""))
-        return answer
+        call.pulled = (found.digest, str(route.reference) if isinstance(route.reference, Tag) else None)
+        return _render(call, route, found)
 
     async def head(self, call: Call, route: ManifestPath) -> Answer:
         """Tell whether the manifest is there; a pusher who hears so of a digest counts on it."""

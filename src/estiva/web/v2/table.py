@@ -2,9 +2,9 @@
 """Which handler answers which endpoint and method."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from aiohttp.web import StreamResponse
 
 from estiva.errors import MethodUnsupported
@@ -66,8 +66,7 @@ ENDPOINTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a path leads to: its endpoint, with what the log says of it, and the handlers by method."""
 
     route: paths.Route
