@@ -144,6 +144,12 @@ class TestSqlite:
         prepare(path, revisions)
         assert not copy.exists()
 
+    def test_a_file_of_this_version_is_not_read_through(self, path):
+        """A start takes as long with a million tags as with one; what is broken shows that nobody looked."""
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("INSERT INTO links VALUES (1, 'sha256:0', 0, NULL)")
+        prepare(path)
+
     async def test_a_migration_that_fails_changes_nothing(self, path, tmp_path):
         with pytest.raises(ZeroDivisionError):
             prepare(path, later(tmp_path / "migrations", "1 / 0"))

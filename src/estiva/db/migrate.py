@@ -36,10 +36,10 @@ _version = Table(
 )
 
 
-def migrate(conn: Connection, revisions: Revisions, keep_copy: Callable[[str], None]) -> None:
+def migrate(conn: Connection, revisions: Revisions, keep_copy: Callable[[str], None]) -> bool:
     """Bring the database to the newest revision, in the transaction that is under way. Raises DatabaseUnusable.
 
-    `keep_copy` is called with that revision before an older database is changed.
+    `keep_copy` is called with that revision before an older database is changed. Return whether it was older.
     """
     tables = set(inspect(conn).get_table_names())
     if _version.name not in tables:
@@ -49,10 +49,12 @@ def migrate(conn: Connection, revisions: Revisions, keep_copy: Callable[[str], N
                 hint="give Estiva a database of its own",
             )
         _create(conn)
-        return
+        return False
     revision = conn.execute(select(_version.c.version_num)).scalar_one_or_none()
-    if revision != revisions.head:
-        _upgrade(conn, revision, revisions, keep_copy)
+    if revision == revisions.head:
+        return False
+    _upgrade(conn, revision, revisions, keep_copy)
+    return True
 
 
 def _create(conn: Connection) -> None:
