@@ -28,6 +28,8 @@ class Lease:
         self._db = db
         self._terms = terms
         self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
         self._renewed_at = terms.now()
         self.token = token
@@ -39,15 +41,19 @@ class Lease:
         return f"{terms.holder}:{uuid.uuid4().hex}"
 
     async def __aenter__(self) -> Self:
-        self._renewing = asyncio.create_task(self._renew())
+        # Most requests end long before the first renewal, so there is no task for it until then.
+        self._timer = self._loop.call_later(RENEW_EVERY, self._begin)
         return self
+
+    def _begin(self) -> None:
+        self._renewing = self._loop.create_task(self._renew())
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_EVERY)
             with contextlib.suppress(EstivaError):  # the next one may succeed, in time
                 if not await self._try_to_renew():
                     return
+            await asyncio.sleep(RENEW_EVERY)
 
     async def _try_to_renew(self) -> bool:
         now = self._terms.now()
@@ -67,10 +73,12 @@ class Lease:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._renewing is not None
-        self._renewing.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._renewing
+        assert self._timer is not None
+        self._timer.cancel()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._renewing
         if not self.freed:
             # If this fails, the lease runs out by itself.
             with contextlib.suppress(Exception):

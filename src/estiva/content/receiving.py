@@ -110,6 +110,7 @@ class Receiver:
         self._running = running
         self._pool = pool
         self._job: asyncio.Future[None] | None = None
+        self._ended = self._settled = False
         self.received = 0
 
     async def take(self, body: AsyncIterator[Batch]) -> None:
@@ -123,6 +124,7 @@ class Receiver:
                 self._job = asyncio.get_running_loop().run_in_executor(self._pool, self._absorb, batch.pieces)
                 # Not only when the next batch is there: that may wait for this memory.
                 self._job.add_done_callback(partial(_let_go, batch))
+            self._ended = True
         finally:
             await self._wait()
 
@@ -138,12 +140,19 @@ class Receiver:
             if self._running is not None:
                 self._running.update(portion)
             self.received += sum(map(len, portion))
+        if self._ended:  # then this was the last batch, and spares `settle` the way to another thread
+            self._settle()
+
+    def _settle(self) -> None:
+        self._writer.settle()
+        self._settled = True
 
     async def settle(self) -> None:
-        """Make what was received survive a power cut."""
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._writer.settle)
-        await finished(job)
-        job.result()
+        """Make what was received survive a power cut; call it when `take` has ended."""
+        if not self._settled:
+            job = asyncio.get_running_loop().run_in_executor(self._pool, self._settle)
+            await finished(job)
+            job.result()
 
     def close(self) -> None:
         """Let go of the object."""

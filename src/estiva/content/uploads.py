@@ -101,7 +101,9 @@ class Uploads:
         if upload is None or upload.lease is not None or str(digest) != upload.digest:
             return False
         # Nothing is cut here: without a lease, what is beyond could be what another request has added by now.
-        if await self._store.size(upload.key) != upload.size:
+        glance = self._store.glance(upload.key, 0)
+        stored = await self._store.size(upload.key) if glance is None else glance.size
+        if stored != upload.size:
             return False
         if not await self._db.write(commit_idle, upload, str(digest), self._terms.moment()):
             return False

@@ -39,7 +39,7 @@ PRAGMAS = (
     "foreign_keys = ON",
     # Milliseconds. Estiva's processes take turns, so only another program makes one wait: a copy, a curious operator.
     "busy_timeout = 10000",
-    # KiB per connection, seven of them at most: the inner pages of every index of a million manifests.
+    # KiB per connection, but for those that read lists: the inner pages of every index of a million manifests.
     "cache_size = -16384",
     # Bytes. Mapping the file saves a few microseconds per look-up, but then a bad sector is not an error, it is SIGBUS.
     "mmap_size = 0",
@@ -50,6 +50,9 @@ PRAGMAS = (
     # Bytes. After a checkpoint the log shrinks to this, however large one long reader made it grow.
     "journal_size_limit = 67108864",
 )
+
+# Lists are read once, from one end to the other.
+LISTING = "cache_size = -4096"
 
 _BEGIN = "estiva_begin"  # the execution option that says how a connection's transactions begin
 
@@ -110,7 +113,7 @@ class SqliteDatabase:
             translate=translate,
         )
         self._writer = Writer(channel, most, observer)
-        self._reading = _engine(path, "BEGIN", "query_only = ON")
+        self._reading = _engine(path, "BEGIN", "query_only = ON", LISTING)
         self._readers = ThreadPoolExecutor(READERS, "estiva-sqlite-reader")
         self._own = threading.local()
         self._opened: list[Connection] = []
