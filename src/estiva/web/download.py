@@ -10,6 +10,7 @@
 import asyncio
 import os
 import secrets
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -25,6 +26,7 @@ from estiva.web.call import Call
 from estiva.web.stall import StallGuard
 
 WINDOW = 4 * 1024 * 1024  # bytes that are brought into memory, if they are not there, and then sent
+AHEAD = 2  # windows that are brought into memory meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +103,23 @@ class Download:
                 raise ConnectionResetError("the file became shorter while it was sent")
 
     async def _send_file(self, call: Call, transport: asyncio.Transport, file: BinaryIO, span: Span) -> None:
-        loop, ahead = asyncio.get_running_loop(), None
+        loop = asyncio.get_running_loop()
+        windows = [Span(start, min(start + WINDOW, span.stop)) for start in range(span.start, span.stop, WINDOW)]
+        ahead: deque[asyncio.Future[bool]] = deque()
         try:
-            for start in range(span.start, span.stop, WINDOW):
-                stop = min(start + WINDOW, span.stop)
-                cold = await (ahead or self._reader.fetch(start, stop))
-                # Where one window was on the disk only, the next one will be too.
-                ahead = asyncio.ensure_future(self._fetch_after(stop, span)) if cold else None
-                await aiofastnet.sendfile(loop, transport, file, start, stop - start)
-                call.sent += stop - start
+            for number, window in enumerate(windows):
+                cold = await (ahead.popleft() if ahead else self._fetch(window))
+                if cold:  # where one window was on the disk only, the next ones will be too
+                    coming = windows[number + 1 + len(ahead) : number + 1 + AHEAD]
+                    ahead.extend(asyncio.ensure_future(self._fetch(one)) for one in coming)
+                await aiofastnet.sendfile(loop, transport, file, window.start, window.stop - window.start)
+                call.sent += window.stop - window.start
         finally:
-            if ahead is not None:  # a thread may be reading: the file must not be closed yet
-                await asyncio.gather(ahead, return_exceptions=True)
+            # Threads may be reading: the file must not be closed yet.
+            await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _fetch_after(self, start: int, span: Span) -> bool:
-        return await self._reader.fetch(start, min(start + WINDOW, span.stop))
+    async def _fetch(self, window: Span) -> bool:
+        return await self._reader.fetch(window.start, window.stop)
 
     async def _send_chunks(
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span
