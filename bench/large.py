@@ -15,10 +15,10 @@ from functools import cached_property
 from bench import bulk, wrk
 from bench.clients import put_manifest
 from bench.contenders import Work
-from bench.measuring import Meter, Stage
+from bench.measuring import Stage
 from bench.plan import MIB, BenchError
-from bench.reading import Store
-from bench.results import Better, Column, Sample
+from bench.reading import ASKED, EACH, Store, ask_one_and_each
+from bench.results import Column, Sample
 from bench.servers import Server
 from bench.shelves import Shelf
 from bench.wire import Connection
@@ -28,7 +28,7 @@ from estiva.db.opening import open_database, prepare_database
 
 TAGS, REPOSITORIES = 1_000_000, 100_000
 
-_ASKED = 50_000
+_ASKED = 20_000
 _PAGES = 300
 _CHANGES = 20
 _LOOKUPS = 20_000
@@ -47,9 +47,8 @@ class LargeRow:
     work: Work = Work.BULK
     renewed: bool = False
     columns: tuple[Column, ...] = (
-        Column(key="rate", title="manifests by tag/s", better=Better.HIGHER, shown=True),
-        Column(key="cpu", title="CPU-ms per 1,000"),
-        Column(key="p99", title="p99, ms"),
+        *ASKED,
+        *EACH,
         Column(key="tags", title="page of tags, p99, ms"),
         Column(key="catalog", title="page of the catalog, p99, ms"),
         Column(key="list", title="all tags, s"),
@@ -99,18 +98,9 @@ class LargeRow:
 
     def measure(self, server: Server) -> Sample:
         """Read, list, change, and start again."""
-        with Meter(server) as meter:
-            rate = wrk.ask(server.port, self._targets, self.stage.plan.seconds(3))
-        thousands = rate.requests / 1000
-        figures = {
-            "rate": rate.requests / rate.seconds,
-            "cpu": meter.server_cpu * 1000 / thousands,
-            "p99": rate.p99_ms,
-            **self._lists(server),
-            **_changes(server),
-            **self._starts(server),
-        }
-        return meter.sample(rate.cpu, figures)
+        asked = ask_one_and_each(server, self._targets, self.stage.plan.seconds(3))
+        figures = {**asked.figures, **self._lists(server), **_changes(server), **self._starts(server)}
+        return Sample(figures=figures, foreign=asked.foreign)
 
     def _lists(self, server: Server) -> dict[str, float]:
         draw = random.Random(2)

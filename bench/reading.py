@@ -21,6 +21,22 @@ from estiva.client.content import MANIFEST_TYPE, manifest
 
 _SETTLE_S = 1.0
 
+ASKED = (
+    Column(key="rate", title="requests/s", better=Better.HIGHER, shown=True),
+    Column(key="cpu", title="CPU-ms per 1,000", shown=True),
+    Column(key="p50", title="p50, ms"),
+    Column(key="p99", title="p99, ms"),
+    Column(key="client", title="client CPU-ms per 1,000"),
+)
+"""What `ask_often` tells."""
+
+EACH = (
+    Column(key="each-rate", title="requests/s, each tag in turn", better=Better.HIGHER),
+    Column(key="each-cpu", title="CPU-ms per 1,000, each tag in turn"),
+    Column(key="each-p99", title="p99, ms, each tag in turn"),
+)
+"""What `ask_one_and_each` tells besides."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestRow:
@@ -33,13 +49,7 @@ class RequestRow:
     work: Work = Work.PULL
     renewed: bool = False
     largest: int = MIB
-    columns: tuple[Column, ...] = (
-        Column(key="rate", title="requests/s", better=Better.HIGHER, shown=True),
-        Column(key="cpu", title="CPU-ms per 1,000", shown=True),
-        Column(key="p50", title="p50, ms"),
-        Column(key="p99", title="p99, ms"),
-        Column(key="client", title="client CPU-ms per 1,000"),
-    )
+    columns: tuple[Column, ...] = ASKED
 
     @cached_property
     def _stored(self) -> dict[str, bytes]:
@@ -63,17 +73,40 @@ class RequestRow:
 
     def measure(self, server: Server) -> Sample:
         """Ask for four seconds."""
-        with Meter(server) as meter:
-            rate = wrk.ask(server.port, self._targets, self.stage.plan.seconds(4))
-        thousands = rate.requests / 1000
-        figures = {
-            "rate": rate.requests / rate.seconds,
-            "cpu": meter.server_cpu * 1000 / thousands,
-            "p50": rate.p50_ms,
-            "p99": rate.p99_ms,
-            "client": rate.cpu * 1000 / thousands,
-        }
-        return meter.sample(rate.cpu, figures)
+        return ask_often(server, self._targets, self.stage.plan.seconds(4))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagsRow(RequestRow):
+    """One tag of many asked for again and again, then every tag in random order."""
+
+    columns: tuple[Column, ...] = (*ASKED, *EACH)
+
+    def measure(self, server: Server) -> Sample:
+        """Ask for four seconds, twice."""
+        return ask_one_and_each(server, self._targets, self.stage.plan.seconds(4))
+
+
+def ask_one_and_each(server: Server, targets: Sequence[str], seconds: float) -> Sample:
+    """GET the first target for whole `seconds`, then all of them in turn for as long, and add that (`EACH`)."""
+    one, each = ask_often(server, targets[:1], seconds), ask_often(server, targets, seconds)
+    figures = {**one.figures, **{f"each-{key}": each.figures[key] for key in ("rate", "cpu", "p99")}}
+    return Sample(figures=figures, foreign=max(one.foreign or 0.0, each.foreign or 0.0))
+
+
+def ask_often(server: Server, targets: Sequence[str], seconds: float) -> Sample:
+    """GET the targets in turn for whole `seconds`."""
+    with Meter(server) as meter:
+        rate = wrk.ask(server.port, targets, seconds)
+    thousands = rate.requests / 1000
+    figures = {
+        "rate": rate.requests / rate.seconds,
+        "cpu": meter.server_cpu * 1000 / thousands,
+        "p50": rate.p50_ms,
+        "p99": rate.p99_ms,
+        "client": rate.cpu * 1000 / thousands,
+    }
+    return meter.sample(rate.cpu, figures)
 
 
 @dataclass(frozen=True, kw_only=True)
