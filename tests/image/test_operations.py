@@ -44,7 +44,7 @@ def nginx(tmp_path: Path, registry: Registry) -> Iterator[Registry]:
     (server,) = re.findall(r"```nginx\n(.*?)```", TEXT, flags=re.DOTALL)
     address = f"127.0.0.1:{free_port()}"
     server = re.sub(r" *ssl_.*\n", "", server)
-    server = server.replace("listen 443 ssl", f"listen {address}").replace("127.0.0.1:5000", str(registry))
+    server = server.replace("127.0.0.1:5000", str(registry)).replace("listen 443 ssl", f"listen {address}")
     config = tmp_path / "nginx.conf"
     places = "".join(
         f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
