@@ -83,6 +83,7 @@ async def _find(client: Registry, subject: Subject, reference: str) -> None:
         return
     layer = max(document.layers, key=lambda part: part.size)
     path = f"/v2/{client.repository}/blobs/{layer.digest}"
+    # Whoever ignores ranges sends all of it, of which no more is read than is kept of any answer.
     asked = await client.request("GET", path, "Range: bytes=0-0\r\n")
     if asked.status in _REDIRECTS:
         host = urlsplit(asked.header("Location")).netloc

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client's side of HTTP/1.1 on one connection: requests leave as bytes made beforehand, answers are read in place.
 
-One request at a time. Nothing is copied that need not be: the kernel writes into one buffer, of a head only the
-status and the length are looked at, and a body is counted, not kept, unless its asker wants it.
+1. One request at a time.
+2. Nothing is copied that need not be: the kernel writes into one buffer, of a head only the status and the length are
+   looked at, and a body is counted, not kept, unless its asker wants it.
+3. A server is not trusted to come to an end: heads, interim answers, lines between chunks, trailers and what is kept of
+   a body have bounds. How long an answer may take is up to its asker.
 """
 
 import asyncio
@@ -14,8 +17,16 @@ from typing import NamedTuple, cast
 Buffer = bytes | memoryview
 
 WINDOW = 256 * 1024
+"""Bytes that are read at once; a head has to fit in."""
+
 KEPT = 1024 * 1024
-"""Bytes of a body that are kept for an asker who wants it."""
+"""Bytes of a body that are kept for an asker who wants it; when more come, the connection is closed."""
+
+INTERIM = 16
+"""Answers of the 1xx kind that may precede one that counts."""
+
+LINE = 8 * 1024
+"""Bytes of a line between chunks, and of all trailers behind them."""
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
@@ -23,6 +34,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[^\r]*close", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
 _BODILESS = frozenset({204, 304})
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;.*)?", re.DOTALL)  # RFC 9112, section 7.1
 
 
 class WireError(Exception):
@@ -34,7 +46,7 @@ class WireError(Exception):
 
 
 class Answer(NamedTuple):
-    """A response: its head as sent, the length of its body, and the body itself if it was to be kept."""
+    """A response: its head as sent, the length of its body, and the first `KEPT` bytes of that if it was to be kept."""
 
     status: int
     head: bytes
@@ -66,10 +78,11 @@ class Wire(asyncio.BufferedProtocol):
         self._receive: Receive | None = None
         self._bodiless = False
         self._keeps = False
+        self._interim = 0
         self._answer: Answer | None = None  # its head has come, its body not yet
         self._left = 0
         self._chunks: Chunks | None = None
-        self._kept: list[bytes] = []
+        self._kept = bytearray()
         self._writable = asyncio.Event()
         self._writable.set()
         self._transport: asyncio.Transport | None = None
@@ -79,11 +92,11 @@ class Wire(asyncio.BufferedProtocol):
         if self._transport is None or self.closed:
             receive(WireError("the server closed the connection", begun=False))
             return
-        self._receive, self._bodiless, self._keeps = receive, bodiless, keep
+        self._receive, self._bodiless, self._keeps, self._interim = receive, bodiless, keep, 0
         self._transport.write(request)
 
     async def ask(self, request: bytes, body: Sequence[Buffer] = (), *, bodiless: bool = False) -> Answer:
-        """Send a request and its body, and return the answer with its body. Raises WireError."""
+        """Send a request and its body, and return the answer with its body, as far as `KEPT`. Raises WireError."""
         return await self._ask(request, body, bodiless=bodiless, keep=True)
 
     async def count(self, request: bytes) -> Answer:
@@ -159,24 +172,31 @@ class Wire(asyncio.BufferedProtocol):
             self.close()
 
     def _read_head(self) -> None:
-        end = self._buffer.find(_HEAD_END, 0, self._filled)
-        if end < 0:
-            if self._filled == WINDOW or not b"HTTP/1.".startswith(self._buffer[: min(7, self._filled)]):
+        start = 0
+        while (end := self._buffer.find(_HEAD_END, start, self._filled)) >= 0:
+            end += len(_HEAD_END)
+            head = bytes(self._view[start:end])
+            if not (found := _STATUS.match(head)):
                 raise ValueError("what answers is not HTTP/1.1")
-            return
-        end += len(_HEAD_END)
-        head = bytes(self._view[:end])
-        if not (found := _STATUS.match(head)):
+            if (status := int(found[1])) >= HTTPStatus.OK:
+                self._begin(status, head, end)
+                return
+            self._interim += 1
+            if self._interim > INTERIM:
+                raise ValueError(f"more than {INTERIM} interim answers came, and none that counts")
+            start = end
+        self._filled -= start
+        self._buffer[: self._filled] = self._buffer[start : start + self._filled]
+        if not b"HTTP/1.".startswith(self._buffer[: min(7, self._filled)]):
             raise ValueError("what answers is not HTTP/1.1")
-        came, status = self._filled, int(found[1])
-        self._filled = 0
-        if status < HTTPStatus.OK:
-            self._filled = came - end
-            self._buffer[: self._filled] = self._buffer[end:came]
-            self._read_head()
-            return
+        if self._filled == WINDOW:
+            raise ValueError(f"the head of an answer has no end within {WINDOW} bytes")
+
+    def _begin(self, status: int, head: bytes, end: int) -> None:
+        """Go on behind a head that has come."""
         if b"lose" in head and _CLOSES.search(head):
             self.closed = True
+        came, self._filled = self._filled, 0
         self._begin_body(status, head)
         self._read_body(end, came)
 
@@ -202,32 +222,42 @@ class Wire(asyncio.BufferedProtocol):
             self.close()
             return
         self._left -= end - start
-        if self._keeps and end > start:
-            self._kept.append(bytes(self._view[start:end]))
-        if not self._left:
-            self._finish()
+        if self._keeps:
+            self._keep(self._view[start:end])
+        self._go_on(done=not self._left)
 
     def _read_chunks(self, data: bytes) -> None:
         assert self._chunks is not None
         assert self._answer is not None
         try:
-            content = self._chunks.feed(data)
-        except ValueError:
-            self._fail("a chunked answer is malformed")
+            pieces = self._chunks.feed(data)
+        except ValueError as error:
+            self._fail(f"a chunked answer is malformed: {error}")
             self.close()
             return
-        self._answer = self._answer._replace(length=self._answer.length + len(content))
+        self._answer = self._answer._replace(length=self._answer.length + sum(map(len, pieces)))
         if self._keeps:
-            self._kept.append(content)
-        if self._chunks.done:
-            self._finish()
+            for piece in pieces:
+                self._keep(piece)
+        self._go_on(done=self._chunks.done)
+
+    def _keep(self, piece: memoryview) -> None:
+        self._kept += piece[: KEPT - len(self._kept)]
+
+    def _go_on(self, *, done: bool) -> None:
+        """Finish an answer whose body is done, or kept as far as it will be: its rest is not waited for."""
+        if not done:
+            if len(self._kept) < KEPT:
+                return
+            self.close()
+        self._finish()
 
     def _finish(self) -> None:
         answer, receive = self._answer, self._receive
         assert answer is not None
         if self._kept:
-            answer = answer._replace(body=b"".join(self._kept)[:KEPT])
-            self._kept = []
+            answer = answer._replace(body=bytes(self._kept))
+            self._kept = bytearray()
         self._answer = self._receive = None
         if receive is None:
             self.close()  # an answer that nobody asked for
@@ -237,30 +267,64 @@ class Wire(asyncio.BufferedProtocol):
     def _fail(self, text: str) -> None:
         receive, begun = self._receive, self._answer is not None or self._filled > 0
         self._answer = self._receive = None
-        self._kept = []
+        self._filled, self._kept = 0, bytearray()
         if receive is not None:
             receive(WireError(text, begun=begun))
 
 
 class Chunks:
-    """Reads a chunked body from pieces of any size; `done` at its end."""
+    """Reads a chunked body (RFC 9112, section 7.1) from pieces of any size; `done` at its end.
+
+    It holds back no more than the line that it is in.
+    """
 
     def __init__(self) -> None:
         self.done = False
-        self._pending = b""
+        self._left = 0  # bytes of the chunk at hand that are still to come
+        self._line = b""  # as far as it has come
+        self._take = self._take_size  # takes the next line
+        self._trailers = 0
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the content that is complete by now. Raises ValueError when it is not chunked."""
-        self._pending += data
-        content = []
-        while not self.done and (end := self._pending.find(b"\r\n")) >= 0:
-            size = int(self._pending[:end].partition(b";")[0], 16)
-            after = end + 2 + size + 2
-            if not size:
-                self.done = self._pending.find(b"\r\n\r\n", end) >= 0
-                break
-            if len(self._pending) < after:
-                break
-            content.append(self._pending[end + 2 : after - 2])
-            self._pending = self._pending[after:]
-        return b"".join(content)
+    def feed(self, data: bytes) -> list[memoryview]:
+        """Return the pieces of content in `data`. Raises ValueError, with what is wrong, when it is not chunked."""
+        view, content, at = memoryview(data), [], 0
+        while at < len(data):
+            if self.done:
+                raise ValueError("bytes came behind its end")
+            if self._left:
+                content.append(view[at : at + self._left])
+                at += len(content[-1])
+                self._left -= len(content[-1])
+            else:
+                at = self._read_line(data, at)
+        return content
+
+    def _read_line(self, data: bytes, start: int) -> int:
+        """Read a line as far as it has come, and return where that is."""
+        end = data.find(b"\n", start) + 1 or len(data)
+        self._line += data[start:end]
+        if len(self._line) > LINE:
+            raise ValueError(f"a line between chunks has no end within {LINE} bytes")
+        if self._line.endswith(b"\r\n"):
+            line, self._line = self._line[:-2], b""
+            self._take(line)
+        elif self._line.endswith(b"\n"):
+            raise ValueError(f"{self._line[:20]!r} is no line")
+        return end
+
+    def _take_size(self, line: bytes) -> None:
+        if not (found := _SIZE.fullmatch(line)):
+            raise ValueError(f"{line[:20]!r} is not the size of a chunk")
+        self._left = int(found[1], 16)
+        self._take = self._take_end if self._left else self._take_trailer
+
+    def _take_end(self, line: bytes) -> None:
+        if line:
+            raise ValueError("a chunk is longer than its size")
+        self._take = self._take_size
+
+    def _take_trailer(self, line: bytes) -> None:
+        self.done = not line
+        self._trailers += len(line)
+        if self._trailers > LINE:
+            raise ValueError(f"more than {LINE} bytes of trailers came")
