@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passwords and tokens: given where they are asked for, and nowhere else."""
 
+import asyncio
+
 import pytest
 
 from estiva.client.access import Credentials
@@ -105,3 +107,12 @@ def test_an_address_is_https_unless_it_is_this_machine(text, address):
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(RegistryUnusable):
         Address.parse(text)
+
+
+async def test_a_challenge_of_one_endless_word_takes_no_time():
+    def answer(method, path, headers):
+        return reply(401, WWW_Authenticate=f"Bearer {200_000 * 'a'}")
+
+    async with answering(answer) as port, registry(port) as client, asyncio.timeout(10):
+        with pytest.raises(RegistryUnusable, match="does not say from where"):
+            await client.request("GET", "/v2/")

@@ -18,7 +18,8 @@ from estiva.errors import RegistryUnusable
 
 ACTIONS = "pull,push,delete"
 
-_PARAMETER = re.compile(r'(\w+)="([^"]*)"')
+# From the beginning of a word to its end, and back never: else a long word takes time that grows with its square.
+_PARAMETER = re.compile(r'\b(\w++)="([^"]*)"')
 
 
 class _Token(msgspec.Struct):
