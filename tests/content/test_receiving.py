@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 
 from estiva.content.receiving import Batch, Receiver, RunningDigest
+from estiva.errors import StorageUnavailable
 from estiva.oci.digests import Algorithm
 
 
@@ -59,3 +60,34 @@ async def test_batches_are_written_one_after_the_other_and_their_memory_is_given
     assert disk.content == content
     assert running.encoded() == hashlib.sha256(content).hexdigest()
     assert held == []
+
+
+class ForgetfulDisk(SlowDisk):
+    """Loses what was written, and says so once, as Linux does (fsync(2), EIO)."""
+
+    def __init__(self):
+        super().__init__()
+        self.settled = 0
+
+    def settle(self):
+        self.settled += 1
+        if self.settled == 1:
+            raise StorageUnavailable("lost")
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["by the last batch", "afterwards"])
+async def test_what_could_not_be_settled_never_counts_as_settled(small):
+    disk = ForgetfulDisk()
+    with ThreadPoolExecutor(4) as pool:
+        receiver = Receiver(disk, None, pool)
+        if small:
+            receiver._ended = True
+            with pytest.raises(StorageUnavailable):
+                await receiver.take(pieces(b"x", [1], []))
+        else:
+            await receiver.take(pieces(b"", [], []))
+            with pytest.raises(StorageUnavailable):
+                await receiver.settle()
+        with pytest.raises(StorageUnavailable):
+            await receiver.settle()
+    assert disk.settled == 1

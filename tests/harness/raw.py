@@ -31,6 +31,10 @@ class Wire:
         for piece in pieces:
             await self._loop.sock_sendall(self._socket, piece if isinstance(piece, bytes) else piece.encode("latin-1"))
 
+    def take_little(self) -> None:
+        """Have the kernel keep few bytes that were not read yet."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
     def end(self) -> None:
         """Say that nothing more will come."""
         self._socket.shutdown(socket.SHUT_WR)

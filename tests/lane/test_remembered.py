@@ -144,13 +144,21 @@ def test_a_head_is_sent_with_another_id():
 
 
 def test_it_takes_no_more_than_its_room():
-    memory, body = Remembered(), b"x" * remembered.LARGEST
-    assert [known(memory, b"large", body=body + b"x") for _ in range(2)] == [None, None]
-    requests = [b"%d" % number for number in range(2 * remembered.ROOM // remembered.LARGEST)]
+    memory, body = Remembered(), b"x" * (remembered.LARGEST // 2)
+    assert [known(memory, b"large", body=2 * body) for _ in range(2)] == [None, None]
+    requests = [b"%d" % number for number in range(2 * remembered.ROOM // len(body))]
     for request in requests:
         known(memory, request, body=body)
     there = [request for request in requests if memory.recall(request, (1, 1))]
-    assert 0 < len(there) * remembered.LARGEST <= remembered.ROOM
+    assert 0 < len(there) * len(body) <= remembered.ROOM
+
+
+def test_what_is_not_kept_takes_no_room():
+    memory, body = Remembered(), b"x" * (remembered.ROOM // 2)
+    for number in range(3):
+        known(memory, b"%d" % number, body=body)
+    known(memory)
+    assert known(memory) is not None
 
 
 def test_it_takes_no_more_than_so_many():

@@ -5,14 +5,16 @@ The bounds are generous: they tell a server that streams from one that gathers.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import io
+import json
 from contextlib import AsyncExitStack
 
 import pytest
 
 from harness.client import connect
-from harness.content import blob, digest
+from harness.content import Image, blob, digest
 from harness.objects import object_sizes
 from harness.raw import wire
 
@@ -20,6 +22,7 @@ HEAD = "Host: registry.test\r\n"
 KIB = 1024  # bytes in the unit of /proc
 LARGE = 512 * KIB * KIB  # bytes
 CHUNK = bytes(range(256)) * 1024
+MANIFEST = 4 * KIB * KIB  # bytes
 IDLE = 1000  # connections
 SLOW = 500
 
@@ -73,6 +76,44 @@ async def test_clients_that_do_not_read_their_download_cost_little(server, clien
             await reader.send(f"GET /v2/a/blobs/{digest(content)} HTTP/1.1\r\n{HEAD}\r\n")
             assert (await reader.read(4096)).startswith(b"HTTP/1.1 200")
         assert grown() < 64 * KIB
+
+
+async def test_manifests_that_do_not_come_to_their_end_are_bounded_together(server, client, grown):
+    async with AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(wire(server.port)) for _ in range(100)]
+        for connection in slow:
+            await connection.send(f"PUT /v2/a/manifests/v1 HTTP/1.1\r\n{HEAD}Content-Length: {MANIFEST}\r\n\r\n")
+        refused = await asyncio.gather(*(fill(connection, MANIFEST - 1) for connection in slow))
+        assert grown() < 160 * KIB
+        assert {status for status in refused if status} == {503}
+        image = Image()
+        await client.push_image("a", image, "v1")
+
+
+async def fill(connection, size):
+    """Send most of a body; return the status of the answer that comes early, if one does."""
+    with contextlib.suppress(ConnectionError):
+        await connection.send(bytes(size))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            return (await connection.answer()).status
+    return None
+
+
+async def test_manifests_that_nobody_reads_are_bounded_together(server, client, grown):
+    image = Image()
+    await client.push_image("a", image, "v1")
+    large = json.dumps(json.loads(image.manifest) | {"annotations": {"x": "y" * (MANIFEST - 10_000)}}).encode()
+    assert (await client.put_manifest("a", "large", large)).status == 201
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(wire(server.port)) for _ in range(100)]
+        for reader in readers:
+            reader.take_little()
+            await reader.send(f"GET /v2/a/manifests/large HTTP/1.1\r\n{HEAD}\r\n")
+        heads = [await reader.read(12) for reader in readers]
+        assert set(heads) <= {b"HTTP/1.1 200", b"HTTP/1.1 503"}  # the kernel may take a whole one
+        assert grown() < 160 * KIB
+        assert (await client.get("/v2/a/manifests/v1")).body == image.manifest
 
 
 async def test_idle_connections_cost_little_and_no_thread(server, client, grown, status):

@@ -12,6 +12,7 @@ from estiva.options.limits import LimitOptions
 from harness.alike import exchange
 from harness.client import connect
 from harness.content import Image, digest
+from harness.raw import wire
 from harness.server import serve
 from harness.smuggling import FAMILIES
 from harness.switches import VARIABLE
@@ -91,6 +92,24 @@ async def test_no_way_through_the_server_sees_other_requests(servers, family, cu
         assert {name: outline(answer) for name, answer in known.items()} == {
             name: outline(answer) for name, answer in told["neither"].items()
         }, way
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"0\r\nT: x\r\n\r\n", b"0;ext\r\n\r\n", b"0" * 17 + b"\r\n\r\n"])
+async def test_the_rest_of_a_head_behind_a_body_is_no_request(servers, way, end):
+    path = f"/v2/team/app/blobs/uploads/?digest={digest(b'hello')}"
+    head = f"POST {path} HTTP/1.1\r\nHost: registry.test\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    begun = b"GET /v2/ HTTP/1.1\r\nHost: registry.test\r\nX: "
+    rest = b"GET /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: registry.test\r\n\r\n"
+    async with wire(servers[way].port) as connection:
+        await connection.send(head)
+        await asyncio.sleep(0.05)  # so that the body comes apart from the head, and its end apart from the rest
+        await connection.send(b"5\r\nhello\r\n")
+        await asyncio.sleep(0.05)
+        await connection.send(end + begun)
+        assert (await connection.answer()).status == 201
+        await connection.send(rest)
+        assert (await connection.answer()).status == 400  # Host stands twice in one head
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -9,11 +9,11 @@ import threading
 import pytest
 
 from estiva.config import Settings
-from estiva.db import uploads
+from estiva.db import schema, uploads
 from estiva.options.limits import LimitOptions
 from estiva.web.server import SURPLUS
 from harness.content import OCI_MANIFEST, Image, blob, digest
-from harness.objects import object_sizes
+from harness.objects import object_files, object_sizes
 from harness.raw import wire
 
 HEAD = "Host: registry.test\r\n"
@@ -21,6 +21,10 @@ HEAD = "Host: registry.test\r\n"
 
 async def session_of(registry, location):
     return await registry.db.read(uploads.get, 1, location.rsplit("/", 1)[1])
+
+
+def sessions(conn):
+    return conn.execute(schema.uploads.select()).all()
 
 
 async def leased(registry, location):
@@ -66,7 +70,13 @@ class TestTruncation:
         async with wire(registry.port) as connection:
             head = f"POST /v2/a/blobs/uploads/?digest={digest(content)} HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\n"
             await connection.send(head, content[:999])
+            while not await registry.db.read(sessions):
+                await asyncio.sleep(0)
+        while await registry.db.read(sessions):
+            await asyncio.sleep(0)
         assert (await client.get(f"/v2/a/blobs/{digest(content)}")).status == 404
+        await registry.sweeper.sweep()
+        assert object_files(registry.data) == []
 
     async def test_a_manifest_cut_short_is_not_stored(self, client, registry):
         image = Image()

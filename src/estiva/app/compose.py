@@ -20,6 +20,7 @@ from estiva.db.engine import Database
 from estiva.jobs.sweeper import Sweeper
 from estiva.telemetry.access import AccessWriter
 from estiva.telemetry.metrics import Metrics
+from estiva.web.documents import Documents
 from estiva.web.entry import Entry
 from estiva.web.forwarded import ClientAddresses
 from estiva.web.guard import Guard
@@ -96,6 +97,7 @@ def _services(settings: Settings, adapters: Adapters) -> Services:
         tags=Tags(db, terms),
         referrers=Referrers(db),
         intake=Intake(settings.limits.uploads, settings.limits.upload_buffers, adapters.metrics),
+        documents=Documents(settings.limits.manifest_buffers, adapters.metrics),
         metrics=adapters.metrics,
         limits=settings.limits,
         policy=settings.content,

@@ -111,6 +111,7 @@ class Receiver:
         self._pool = pool
         self._job: asyncio.Future[None] | None = None
         self._ended = self._settled = False
+        self._lost: Exception | None = None
         self.received = 0
 
     async def take(self, body: AsyncIterator[Batch]) -> None:
@@ -144,11 +145,20 @@ class Receiver:
             self._settle()
 
     def _settle(self) -> None:
-        self._writer.settle()
+        try:
+            self._writer.settle()
+        except Exception as error:
+            self._lost = error
+            raise
         self._settled = True
 
     async def settle(self) -> None:
-        """Make what was received survive a power cut; call it when `take` has ended."""
+        """Make what was received survive a power cut; call it when `take` has ended.
+
+        What failed is not tried again: the kernel tells once that it could not write (fsync(2), EIO).
+        """
+        if self._lost is not None:
+            raise self._lost
         if not self._settled:
             job = asyncio.get_running_loop().run_in_executor(self._pool, self._settle)
             await finished(job)

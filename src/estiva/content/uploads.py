@@ -115,7 +115,7 @@ class Uploads:
         session = await self.begin(repository_id, Algorithm(digest.algorithm))
         async with self._hold(repository_id, session) as held:
             try:
-                await self._receive(held, arriving)
+                await self._receive(held, arriving, keep=False)
                 await self._commit(held, digest)
             except EstivaError:
                 await self._drop(held)
@@ -138,7 +138,8 @@ class Uploads:
         async with Lease(self._db, self._terms, session, token) as lease:
             yield _Held(upload=upload, lease=lease, running=running)
 
-    async def _receive(self, held: _Held, arriving: Arriving) -> None:
+    async def _receive(self, held: _Held, arriving: Arriving, *, keep: bool = True) -> None:
+        """Take the body; `keep` what came of one that breaks off."""
         announced = plan_chunk(held.upload.size, arriving.content_range, arriving.length)
         if announced == 0:
             return
@@ -147,7 +148,7 @@ class Uploads:
             await receiver.take(arriving.body)
             check_received(announced, receiver.received)
         except EstivaError:
-            if announced is None or receiver.received <= announced:
+            if keep and (announced is None or receiver.received <= announced):
                 await self._keep(held, receiver)
             raise
         else:

@@ -41,6 +41,11 @@ class LimitOptions:
         Size(minimum=2 * MIB),
         "Memory of one worker for the bytes of all fast uploads together; beside it each upload holds 64 KiB at most.",
     ] = 64 * MIB
+    manifest_buffers: Annotated[
+        int,
+        Size(minimum=4 * MIB),
+        "Memory of one worker for manifests that come or go, beyond 64 KiB of each. Those beyond are answered 503.",
+    ] = 64 * MIB
     direct_uploads: Annotated[
         bool, "Whether uploads take a shorter way from the network to the disk. Answers are the same."
     ] = True

@@ -31,6 +31,7 @@ class Limit(StrEnum):
     CONNECTIONS = "connections"
     UPLOADS = "uploads"
     BUFFERS = "buffers"
+    MANIFESTS = "manifests"
     WRITES = "writes"
     HEAD = "head"
     HEAD_TIME = "head_time"

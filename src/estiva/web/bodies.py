@@ -21,6 +21,7 @@ from estiva.errors import BodyStalled, BodyTruncated, ManifestTooLarge, RequestI
 from estiva.options.limits import LimitOptions
 from estiva.web.call import Call
 from estiva.web.direct import DirectBody, direct_body
+from estiva.web.documents import Documents
 from estiva.web.intake import Gathering
 from estiva.web.services import Services
 
@@ -121,8 +122,8 @@ async def _gathered(content: StreamReader, gathering: Gathering, stall_timeout: 
             raise _stalled(stall_timeout)
 
 
-async def read_manifest(call: Call, limits: LimitOptions) -> bytes:
-    """Return the whole body. Raises ManifestTooLarge as soon as it shows."""
+async def read_manifest(call: Call, limits: LimitOptions, documents: Documents) -> bytes:
+    """Return the whole body. Raises ManifestTooLarge as soon as it shows, and TooBusy."""
     limit = limits.manifest_bytes
     length = announced_length(call)
     too_large = f"a manifest may have at most {limit} bytes"
@@ -134,6 +135,7 @@ async def read_manifest(call: Call, limits: LimitOptions) -> bytes:
         content += chunk
         if len(content) > limit:
             raise ManifestTooLarge(too_large)
+        documents.take(call, 2 * len(content))  # it is copied in the end
     return bytes(content)
 
 

@@ -2,17 +2,19 @@
 """One request under way, with what the log and the handlers want to know of it."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web import BaseRequest, Response, StreamResponse
+from aiohttp.web import BaseRequest, StreamResponse
 from multidict import MultiMapping
 
 from estiva.errors import RequestInvalid
 from estiva.web import responses
 from estiva.web.responses import Answer
 
+PIECE = 64 * 1024  # bytes of a body that are sent at once
 QUERY_FIELDS = 4096  # parameters; as many tags as a request line has room for, by the default limits
 
 
@@ -27,7 +29,8 @@ class Call(msgspec.Struct):
     given at once or not at all. `endpoint`, `repository` and `reference` are filled in as they become known; `sent` and
     `received` count the bytes of bodies. A pull fills in its `repository_id`, and if it is of a manifest, `pulled`: its
     digest, and the tag that was asked for. `stopping` is set while the server stops: then each connection closes after
-    its answer. `upload_path` is the session's own path where the request goes to one.
+    its answer. `upload_path` is the session's own path where the request goes to one. `held` bytes of a large manifest
+    are given back by `release`, once the call has ended.
     """
 
     id: str
@@ -47,6 +50,8 @@ class Call(msgspec.Struct):
     body_begun: bool = False
     upload_path: str | None = None
     query: dict[str, list[str]] = msgspec.field(default_factory=dict)
+    held: int = 0
+    release: Callable[["Call"], None] | None = None
 
     def resemble(self, other: "Call") -> None:
         """Take over what became known of another call, which asked for the same."""
@@ -95,10 +100,24 @@ class Call(msgspec.Struct):
         responses.dress(response, self.id, self.path)
         return await self._start(response)
 
-    async def send(self, answer: Answer) -> Response:
+    async def send(self, answer: Answer) -> StreamResponse:
         """Send a whole answer. Raises ConnectionResetError when the client is gone."""
+        if answer.body is not None and len(answer.body) > PIECE and not self.wants_head_only:
+            return await self._send_in_pieces(answer, answer.body)
         response = responses.to_response(answer, self.id, self.path)
         await self._start(response)
+        await response.write_eof()
+        return response
+
+    async def _send_in_pieces(self, answer: Answer, body: bytes) -> StreamResponse:
+        """Let no more of a body gather in the connection than the client takes.
+
+        Pieces are copies: the last of them waits for the client when nobody knows of the whole any more.
+        """
+        response = StreamResponse(status=answer.status, headers=responses.complete(answer, self.id, self.path))
+        await self._start(response)
+        for start in range(0, len(body), PIECE):
+            await response.write(body[start : start + PIECE])
         await response.write_eof()
         return response
 

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-
 """The direct upload path: aiohttp parses the head of an upload, and its body goes past aiohttp into large buffers.
 
 1. Taken is an upload whose whole head came in one piece, without all of its body, and began where a request begins.
@@ -86,7 +85,7 @@ class DirectHandler(RequestHandler):
             payload.feed_eof()
         else:
             self.data_received(framing.end)
-        if payload.is_eof():
+        if payload.is_eof() and framing.plain:  # else the parser may have begun with the next request
             self._boundary = Boundary()
         if framing.beyond:
             self.data_received(framing.beyond)

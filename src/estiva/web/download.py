@@ -104,22 +104,23 @@ class Download:
 
     async def _send_file(self, call: Call, transport: asyncio.Transport, file: BinaryIO, span: Span) -> None:
         loop = asyncio.get_running_loop()
-        windows = [Span(start, min(start + WINDOW, span.stop)) for start in range(span.start, span.stop, WINDOW)]
+        starts = range(span.start, span.stop, WINDOW)
         ahead: deque[asyncio.Future[bool]] = deque()
         try:
-            for number, window in enumerate(windows):
-                cold = await (ahead.popleft() if ahead else self._fetch(window))
+            for number, start in enumerate(starts):
+                stop = min(start + WINDOW, span.stop)
+                cold = await (ahead.popleft() if ahead else self._reader.fetch(start, stop))
                 if cold:  # where one window was on the disk only, the next ones will be too
-                    coming = windows[number + 1 + len(ahead) : number + 1 + AHEAD]
-                    ahead.extend(asyncio.ensure_future(self._fetch(one)) for one in coming)
-                await aiofastnet.sendfile(loop, transport, file, window.start, window.stop - window.start)
-                call.sent += window.stop - window.start
+                    coming = starts[number + 1 + len(ahead) : number + 1 + AHEAD]
+                    ahead.extend(asyncio.ensure_future(self._fetch(one, span)) for one in coming)
+                await aiofastnet.sendfile(loop, transport, file, start, stop - start)
+                call.sent += stop - start
         finally:
             # Threads may be reading: the file must not be closed yet.
             await asyncio.gather(*ahead, return_exceptions=True)
 
-    async def _fetch(self, window: Span) -> bool:
-        return await self._reader.fetch(window.start, window.stop)
+    async def _fetch(self, start: int, span: Span) -> bool:
+        return await self._reader.fetch(start, min(start + WINDOW, span.stop))
 
     async def _send_chunks(
         self, call: Call, writer: AbstractStreamWriter, transport: asyncio.Transport, span: Span

@@ -91,6 +91,8 @@ class Entry:
                 response = await self._respond(call)
             status = response.status
         finally:
+            if call.release is not None:
+                call.release(call)
             self.tell(call, status, started)
         return response
 
@@ -172,7 +174,7 @@ class Entry:
         self._connections -= 1
         self._metrics.connection_closed()
 
-    async def _send(self, call: Call, answer: Answer) -> Response:
+    async def _send(self, call: Call, answer: Answer) -> StreamResponse:
         with StallGuard(call.transport(), self._stall_timeout):
             response = await call.send(answer)
         call.count(answer)

@@ -30,9 +30,11 @@ class Framing(Protocol):
     """Finds the bytes of one body.
 
     Once `ended`, there are no more. `end` holds the bytes that aiohttp's parser has to judge, `beyond` those behind.
+    `plain` tells that `end` is the end of the body and nothing else, so that the next byte begins a request.
     """
 
     ended: bool
+    plain: bool
     end: bytes
     beyond: bytes
 
@@ -48,7 +50,7 @@ class Counted:
 
     def __init__(self, length: int) -> None:
         self._missing = length
-        self.ended = False
+        self.ended, self.plain = False, True
         self.end = self.beyond = b""
 
     def split(self, data: memoryview, span: Span, found: list[Span], most: int) -> int:
@@ -71,7 +73,7 @@ class Chunked:
         self._line = b""  # what came of the line before the next one
         self._begun = False
         self._last = (b"", 0)  # a whole line and its size: the next one is likely to be the same
-        self.ended = False
+        self.ended = self.plain = False
         self.end = self.beyond = b""
 
     def split(self, data: memoryview, span: Span, found: list[Span], most: int) -> int:
@@ -121,4 +123,4 @@ class Chunked:
             raise FramingError("a chunk is longer than its size says")
         begin = 2 if self._begun else 0
         self.end, self.beyond = rest[begin:end], b"" if end is None else rest[end:]
-        self.ended = True
+        self.ended, self.plain = True, end is not None

@@ -11,7 +11,7 @@ from estiva.web.responses import Answer
 
 ANSWERS = 1024  # most that are remembered at once
 ROOM = 8 * 1024 * 1024  # bytes of requests and bodies that they may have together
-LARGEST = 64 * 1024  # bytes of one body; few manifests have more, and writing one out takes longer than finding it
+LARGEST = 64 * 1024  # bytes of one; few manifests have more, and writing one out takes longer than finding it
 
 _ID = b"\r\nX-Request-Id: "
 
@@ -71,9 +71,9 @@ class Remembered:
 
     def keep(self, request: bytes, call: Call, answer: Answer, head: bytes) -> None:
         """Remember an answer that `recall` did not know in this callback, unless there is no room for it."""
-        size = len(answer.body or b"")
-        self._room -= len(request) + len(head) + size
-        if size > LARGEST or self._room < 0 or len(self._answers) >= ANSWERS:
+        size = len(answer.body or b"") + len(head) + 2 * len(request)  # once as bytes, once parsed
+        if size > min(LARGEST, self._room) or len(self._answers) >= ANSWERS:
             return
+        self._room -= size
         before, _, rest = head.partition(_ID)
         self._answers[request] = Known(call, answer, before + _ID, rest[len(call.id) :])

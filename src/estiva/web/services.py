@@ -12,6 +12,7 @@ from estiva.content.uploads import Uploads
 from estiva.options.content import ContentOptions
 from estiva.options.limits import LimitOptions
 from estiva.telemetry.metrics import Metrics
+from estiva.web.documents import Documents
 from estiva.web.guard import Guard
 from estiva.web.intake import Intake
 
@@ -28,6 +29,7 @@ class Services:
     tags: Tags
     referrers: Referrers
     intake: Intake
+    documents: Documents
     metrics: Metrics
     limits: LimitOptions
     policy: ContentOptions

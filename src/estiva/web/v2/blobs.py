@@ -33,7 +33,7 @@ class BlobEndpoint:
         whole = found.content is not None or call.header("Range") is None
         content = self._services.blobs.at_hand(found) if whole else None
         if content is not None:
-            return responses.body(content, OCTET_STREAM, headers)
+            return self._services.documents.send(call, responses.body(content, OCTET_STREAM, headers))
         call.takes_time()
         return await self._download(call, found, headers)
 

@@ -32,7 +32,7 @@ class ManifestEndpoint:
         call.repository_id = repository_id = await self._services.guard.pull(route.name)
         found = await self._find(call, repository_id, route)
         call.pulled = (found.digest, str(route.reference) if isinstance(route.reference, Tag) else None)
-        return _render(call, route, found)
+        return self._services.documents.send(call, _render(call, route, found))
 
     async def head(self, call: Call, route: ManifestPath) -> Answer:
         """Tell whether the manifest is there; a pusher who hears so of a digest counts on it."""
@@ -46,7 +46,7 @@ class ManifestEndpoint:
     async def put(self, call: Call, route: ManifestPath) -> Answer:
         """Store the manifest, and set its tags."""
         tags = self._tags(call, route)
-        content = await read_manifest(call, self._services.limits)
+        content = await read_manifest(call, self._services.limits, self._services.documents)
         digest = _digest(route, content)
         push = Push(
             digest=str(digest),
