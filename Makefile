@@ -23,7 +23,7 @@ PACKAGE := --editable .
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install run check test test-fast test-long conformance bench bench-peers image lock clients
+.PHONY: help install run check test test-ways test-fast test-long conformance bench bench-peers image lock clients
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +43,10 @@ check: .venv/dev  ## lint, format, types, floors and budgets
 
 test: .venv/dev clients  ## everything that CI runs, conformance and real clients included
 	$(PYTEST) $(PARALLEL) -m "not clients and not crash and not long"
-	$(PYTEST) -m "(clients or crash) and not long"
+	TEST_WORKERS=2 $(PYTEST) -m "(clients or crash) and not long"
+
+test-ways: .venv/dev clients  ## the second half of that with one worker, and without the shorter ways through the server
+	TEST_WITHOUT=lane,direct_uploads $(PYTEST) -m "(clients or crash) and not long"
 
 test-fast: .venv/dev  ## what needs no client and no PostgreSQL, and kills nothing
 	$(PYTEST) $(PARALLEL) -m "not clients and not crash and not long and not postgresql"

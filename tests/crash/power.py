@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tests.clients.programs import missing, needed
 
 SIZE = "768M"  # sparse
 MEMORY = Path("/dev/shm")
+PATIENCE = 10  # seconds
 
 
 @dataclass
@@ -46,7 +48,11 @@ class Disk:
             missing(f"this user may not mount an image: {done.stderr.strip()}")
 
     def unmount(self) -> None:
-        """Unmount the image, which syncs what is left."""
+        """Unmount the image, which syncs what is left; processes that were killed may take a moment to let go of it."""
+        for _ in range(PATIENCE):
+            if subprocess.run(["umount", self.place], check=False, capture_output=True).returncode == 0:
+                return
+            time.sleep(1)
         subprocess.run(["umount", self.place], check=True)
 
 

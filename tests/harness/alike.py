@@ -32,11 +32,12 @@ async def exchange(registry: Registry, *pieces: bytes) -> bytes:
     async with wire(registry.port) as connection:
         receiving = asyncio.create_task(connection.rest())
         with contextlib.suppress(ConnectionError):  # it may be closed before everything is sent
-            await _send(connection, pieces)
+            await send_apart(connection, pieces)
         return comparable(await receiving)
 
 
-async def _send(connection: Wire, pieces: Sequence[bytes]) -> None:
+async def send_apart(connection: Wire, pieces: Sequence[bytes]) -> None:
+    """Send the pieces so that each can be read before the next one comes."""
     for piece in pieces:
         await connection.send(piece)
         for _ in range(TURNS):

@@ -9,7 +9,7 @@ import pytest
 
 from estiva.config import Settings
 from estiva.options.limits import LimitOptions
-from harness.alike import exchange
+from harness.alike import exchange, send_apart
 from harness.client import connect
 from harness.content import Image, digest
 from harness.raw import wire
@@ -102,11 +102,7 @@ async def test_the_rest_of_a_head_behind_a_body_is_no_request(servers, way, end)
     begun = b"GET /v2/ HTTP/1.1\r\nHost: registry.test\r\nX: "
     rest = b"GET /v2/team/app/manifests/v1 HTTP/1.1\r\nHost: registry.test\r\n\r\n"
     async with wire(servers[way].port) as connection:
-        await connection.send(head)
-        await asyncio.sleep(0.05)  # so that the body comes apart from the head, and its end apart from the rest
-        await connection.send(b"5\r\nhello\r\n")
-        await asyncio.sleep(0.05)
-        await connection.send(end + begun)
+        await send_apart(connection, [head, b"5\r\nhello\r\n", end + begun])
         assert (await connection.answer()).status == 201
         await connection.send(rest)
         assert (await connection.answer()).status == 400  # Host stands twice in one head

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from estiva.config import Settings
+from estiva.content import lease
 from estiva.db import schema, uploads
 from estiva.options.limits import LimitOptions
 from estiva.web.server import SURPLUS
@@ -37,6 +38,34 @@ async def free(registry, location):
     """Wait until no request is writing to the session any more."""
     while (session := await session_of(registry, location)) is not None and session.lease is not None:
         await asyncio.sleep(0)
+
+
+class TestLease:
+    """While a body comes, however slowly, nobody else may write to its session."""
+
+    async def test_it_is_renewed_as_long_as_the_body_takes(self, client, registry, monkeypatch):
+        monkeypatch.setattr(lease, "RENEW_EVERY", 0.001)
+        location = await client.begin("a")
+        async with wire(registry.port) as connection:
+            await connection.send(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 2\r\n\r\n", b"a")
+            await leased(registry, location)
+            registry.clock.advance(40)
+            while (await session_of(registry, location)).lease_until <= registry.clock():
+                await asyncio.sleep(0)
+            assert (await client.patch(location, data=b"x")).status == 416
+            await connection.send(b"b")
+            assert (await connection.answer()).status == 202
+        assert (await session_of(registry, location)).lease is None
+
+    async def test_one_that_was_lost_meanwhile_writes_nothing_down(self, client, registry, monkeypatch):
+        location = await client.begin("a")
+        async with wire(registry.port) as connection:
+            await connection.send(f"PATCH {location} HTTP/1.1\r\n{HEAD}Content-Length: 2\r\n\r\n", b"a")
+            await leased(registry, location)
+            await registry.db.note(uploads.clear_leases)
+            await connection.send(b"b")
+            assert (await connection.answer()).status == 416
+        assert (await session_of(registry, location)).size == 0
 
 
 class TestTruncation:

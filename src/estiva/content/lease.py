@@ -24,14 +24,14 @@ RENEW_EVERY = 10.0  # seconds: two renewals may fail before the lease runs out
 class Lease:
     """Renews the lease of `session` until the block ends; frees it then unless the transaction at the end did."""
 
-    def __init__(self, db: Database, terms: Terms, session: str, token: str) -> None:
+    def __init__(self, db: Database, terms: Terms, session: str, token: str, taken_at: int) -> None:
         self._db = db
         self._terms = terms
         self._session = session
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._renewing: asyncio.Task[None] | None = None
-        self._renewed_at = terms.now()
+        self._renewed_at = taken_at  # the time from which it runs, however long the database took to write it down
         self.token = token
         self.freed = False
 

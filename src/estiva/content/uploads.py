@@ -128,14 +128,14 @@ class Uploads:
 
     @asynccontextmanager
     async def _hold(self, repository_id: int, session: str, wanted: Algorithm | None = None) -> AsyncIterator[_Held]:
-        token = Lease.new_token(self._terms)
-        upload = await self._db.note(open_session, repository_id, session, token, self._terms.now())
+        token, now = Lease.new_token(self._terms), self._terms.now()
+        upload = await self._db.note(open_session, repository_id, session, token, now)
         running = self._running.pop(session, None)
         if upload.size == 0:
             running = RunningDigest(wanted or Algorithm(upload.algorithm))
         elif running is not None and running.size != upload.size:
             running = None
-        async with Lease(self._db, self._terms, session, token) as lease:
+        async with Lease(self._db, self._terms, session, token, now) as lease:
             yield _Held(upload=upload, lease=lease, running=running)
 
     async def _receive(self, held: _Held, arriving: Arriving, *, keep: bool = True) -> None:

@@ -97,7 +97,7 @@ class Entry:
         return response
 
     def call(self, method: str, target: str, headers: MultiMapping[str], peer: str | None) -> Call:
-        """Return a call of the lane, without a request of aiohttp's; `tell` must follow once it is answered."""
+        """Return a call that came just now, with an id of its own; `tell` must follow once it is answered."""
         return Call(
             id=self._ids.new(),
             client=self._addresses.address(peer, headers),

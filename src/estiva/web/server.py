@@ -130,6 +130,11 @@ class Connection(DirectHandler):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def log_exception(self, *told: Any, **more: Any) -> None:
+        """Leave out bodies that turn out malformed while what nobody wanted of them passes by: any client sends such."""
+        if not isinstance(more.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*told, **more)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""
         self._head_came()
