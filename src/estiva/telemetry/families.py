@@ -42,7 +42,11 @@ CONNECTIONS = Family("estiva_connections", "Open client connections.")
 FREE = Family("estiva_storage_free_bytes", "Room left in the storage; absent where it has no bound.")
 SIZE = Family("estiva_storage_size_bytes", "Size of the storage; absent where it has no bound.")
 FAULTS = Family("estiva_storage_errors_total", "Requests that failed because of the storage.", ("fault",))
-REFUSED = Family("estiva_refused_total", "Requests and connections refused because a limit was reached.", ("limit",))
+REFUSED = Family(
+    "estiva_refused_total",
+    "Requests and connections refused, and uploads made to wait (buffers), because a limit was reached.",
+    ("limit",),
+)
 BUFFERS = Family("estiva_upload_buffer_bytes", "Memory in use for the bytes of uploads.")
 QUEUE = Family("estiva_database_queue", "Changes that wait for the database.")
 COMMITS = Family("estiva_database_commits_total", "Transactions committed that changed something.")

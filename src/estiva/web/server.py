@@ -131,7 +131,7 @@ class Connection(DirectHandler):
             self._waiter.set_result(None)
 
     def log_exception(self, *told: Any, **more: Any) -> None:
-        """Leave out bodies that turn out malformed while what nobody wanted of them passes by: any client sends such."""
+        """Leave out bodies that turn out malformed while what nobody wanted of them passes by: no fault of ours."""
         if not isinstance(more.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*told, **more)
 
