@@ -44,7 +44,7 @@ SIZE = Family("estiva_storage_size_bytes", "Size of the storage; absent where it
 FAULTS = Family("estiva_storage_errors_total", "Requests that failed because of the storage.", ("fault",))
 REFUSED = Family(
     "estiva_refused_total",
-    "Requests and connections refused, and uploads made to wait (buffers), because a limit was reached.",
+    "Requests and connections refused, and uploads made to wait, because a limit was reached.",
     ("limit",),
 )
 BUFFERS = Family("estiva_upload_buffer_bytes", "Memory in use for the bytes of uploads.")
