@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
+from structlog.testing import capture_logs
 
 from db.rows import find_repository, make_repository
 from estiva.db import repositories
@@ -155,6 +156,52 @@ async def test_callers_wait_for_another_program_together(sqlite, sqlite_location
         other.execute("ROLLBACK")
     assert {type(answer) for answer in answers} == {DatabaseUnavailable}
     assert len(waits) < len(answers)
+
+
+def unforeseen(*_):
+    raise LookupError("unforeseen")
+
+
+@pytest.mark.parametrize("moment", ["begin", "commit"])
+@pytest.mark.parametrize("callers", [1, 3])
+async def test_an_error_that_nobody_foresaw_is_told_and_logged_and_the_thread_goes_on(sqlite, gate, moment, callers):
+    waiting = tasks(sqlite.write(make_repository, f"r{n}") for n in range(callers))
+    event.listen(sqlite._writer._channel.synced.engine, moment, unforeseen, once=True)
+    with capture_logs() as log:
+        answers = await gate(*waiting)
+
+    assert {type(answer) for answer in answers} == {DatabaseUnavailable}
+    assert {type(answer.__cause__) for answer in answers} == {LookupError}
+    assert [(entry["event"], entry["callers"]) for entry in log] == [("writing_failed", callers)]
+    assert await sqlite.write(make_repository, "b") == 1
+    assert await sqlite.note(make_repository, "c") == 2
+    assert await names(sqlite) == {"b", "c"}
+
+
+async def test_who_was_served_before_an_error_that_nobody_foresaw_is_told_so(sqlite, gate):
+    """A disk that is full takes back the transaction of all; of those then served one by one, the second fails."""
+    begins = iter([id, id, id, unforeseen])  # twice that of all, then those of each
+
+    def begin(conn):
+        next(begins, id)(conn)
+
+    event.listen(sqlite._writer._channel.synced.engine, "begin", begin)
+    answers = await gate(
+        *tasks([sqlite.write(make_repository, "a"), sqlite.write(fill_the_disk), sqlite.write(make_repository, "b")])
+    )
+    assert [type(answer) for answer in answers] == [int, DatabaseUnavailable, DatabaseUnavailable]
+    assert await names(sqlite) == {"a"}
+
+
+async def test_a_turn_that_cannot_be_taken_is_told_and_the_next_may_be(sqlite, monkeypatch):
+    def fail():
+        monkeypatch.undo()
+        raise LookupError("unforeseen")
+
+    monkeypatch.setattr(sqlite._writer._channel.turns, "turn", fail)
+    with pytest.raises(DatabaseUnavailable, match="a fault of the server"):
+        await sqlite.write(make_repository, "a")
+    assert await sqlite.write(make_repository, "b") == 1
 
 
 async def test_a_caller_that_is_cancelled_before_its_turn_is_passed_over(sqlite, gate):

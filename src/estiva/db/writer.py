@@ -13,6 +13,8 @@
 5. Other processes write too: each transaction waits for the turn (`turns`), and takes along what has queued up by
    then. Between transactions the turn is free.
 6. So many callers may wait; whoever comes then is refused, and told so.
+7. The thread outlives every error. One that nobody foresaw is logged, and told to those of its batch whose outcome is
+   not known; whatever transaction it left open is taken back before the next batch.
 """
 
 import asyncio
@@ -25,12 +27,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from estiva.db.queueing import Observer, Room
 from estiva.db.turns import Turns
 from estiva.errors import DatabaseUnavailable
+
+_log = structlog.get_logger("estiva.db")
 
 BATCH = 128  # callers served by one commit at most, so that the first of them does not wait for ever
 
@@ -45,13 +50,14 @@ class _Locked(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """What one caller asked for, where the answer goes, and what it is."""
+    """What one caller asked for, where the answer goes, what it is, and whether it is known: after the commit."""
 
     call: Callable[[Connection], Any]
     durable: bool
     answer: asyncio.Future[Any]
     value: Any = None
     error: BaseException | None = None
+    known: bool = False
 
     def run(self, conn: Connection) -> None:
         """Call the function; its error is the caller's, never the thread's."""
@@ -78,6 +84,17 @@ class Channel:
     unsynced: Connection
     turns: Turns
     translate: Callable[[BaseException], None]
+
+    def renew(self) -> None:
+        """Take back whatever transaction is open, by closing the connections; their next use opens them again.
+
+        An error may come between SQLAlchemy's beginning and the driver's, and leave the one without the other.
+        """
+        for conn in (self.synced, self.unsynced):
+            with contextlib.suppress(Exception):
+                conn.rollback()
+            with contextlib.suppress(Exception):
+                conn.invalidate()
 
     def close(self) -> None:
         """Let go of the database."""
@@ -116,19 +133,22 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        while (first := self._jobs.get()) is not None:
+        stopping = False
+        while not stopping and (first := self._jobs.get()) is not None:
             batch = [first]
             try:
                 with self._channel.turns.turn():
                     stopping = self._gather(batch)
                     self._commit([job for job in batch if not job.answer.cancelled()])
             except OSError as error:
-                stopping = self._gather(batch)
-                _fail(batch, error)
+                stopping = stopping or self._gather(batch)
+                _fail(batch, os.strerror(error.errno or errno.EIO), error)
+            except BaseException as error:  # noqa: BLE001 - without this thread nobody could write again
+                self._channel.renew()
+                _log.exception("writing_failed", callers=len(batch))
+                _fail(batch, "a fault of the server, which its log tells of", error)
             with contextlib.suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
                 self._loop.call_soon_threadsafe(self._tell, batch)
-            if stopping:
-                break
         self._channel.close()
 
     def _gather(self, batch: list[_Job]) -> bool:
@@ -178,6 +198,8 @@ class Writer:
                     run(conn, job)
         except (DBAPIError, _Failed):
             return False
+        for job in batch:
+            job.known = True
         return True
 
     @staticmethod
@@ -205,6 +227,7 @@ class Writer:
         except DBAPIError as error:
             job.error = job.error or error
         self._explain(job)
+        job.known = True
 
     def _explain(self, job: _Job) -> None:
         """Put the error of our tree in the place of the driver's."""
@@ -216,6 +239,8 @@ class Writer:
             job.error = error
 
 
-def _fail(batch: list[_Job], error: OSError) -> None:
+def _fail(batch: list[_Job], why: str, cause: BaseException) -> None:
     for job in batch:
-        job.error = DatabaseUnavailable(f"the database cannot be used: {os.strerror(error.errno or errno.EIO)}")
+        if not job.known:
+            job.error = DatabaseUnavailable(f"the database cannot be used: {why}")
+            job.error.__cause__ = cause
