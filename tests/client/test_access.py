@@ -7,7 +7,7 @@ import pytest
 
 from estiva.client.access import Credentials
 from estiva.client.address import Address
-from estiva.client.registry import Refused, Registry
+from estiva.client.registry import Refused, Registry, expect
 from estiva.errors import RegistryUnusable
 
 from .fake import answering, basic, reply
@@ -115,4 +115,31 @@ async def test_a_challenge_of_one_endless_word_takes_no_time():
 
     async with answering(answer) as port, registry(port) as client, asyncio.timeout(10):
         with pytest.raises(RegistryUnusable, match="does not say from where"):
+            await client.request("GET", "/v2/")
+
+
+async def test_an_error_that_is_nested_without_end_is_told_by_its_status():
+    async with answering(lambda *_: reply(500, b'{"x": ' + 100_000 * b"[")) as port, registry(port) as client:
+        with pytest.raises(Refused, match="was answered with 500"):
+            expect(await client.request("GET", "/v2/"), "the question", 200)
+
+
+@pytest.mark.parametrize(
+    ("realm", "token", "message"),
+    [
+        ("http://[", b"{}", "asks for a token from"),
+        ("http://{host}/token", b'{"token": "\xe2\x82\xac"}', "refuses the user or the password"),
+        ("http://{host}/token", b'{"token": "\xff"}', "instead of a token"),
+        ("http://{host}/token", b'{"x": ' + 100_000 * b"[", "instead of a token"),
+    ],
+    ids=["nowhere", "no letters", "not UTF-8", "nested"],
+)
+async def test_a_token_that_cannot_be_had_is_told(realm, token, message):
+    def answer(method, path, headers):
+        if path.startswith("/token"):
+            return reply(200, token)
+        return reply(401, WWW_Authenticate=f'Bearer realm="{realm.format(host=headers["host"])}"')
+
+    async with answering(answer) as port, registry(port) as client:
+        with pytest.raises(RegistryUnusable, match=message):
             await client.request("GET", "/v2/")

@@ -4,11 +4,13 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from estiva.client.address import Address
-from estiva.client.registry import Registry
+from estiva.client.registry import Refused, Registry
 from estiva.client.subject import look_at
 from estiva.client.wire import KEPT
+from estiva.errors import RegistryUnusable
 
 from .fake import answering, reply
 
@@ -27,3 +29,31 @@ async def test_of_a_layer_from_a_registry_that_ignores_ranges_no_more_is_read_th
 
     assert (subject.blob, subject.blob_size) == (f"/v2/a/b/blobs/{LAYER['digest']}", LAYER["size"])
     assert subject.notes == []
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"not JSON",
+        b'{"layers": [{"digest": "\xff", "size": 1}]}',
+        b'{"x": ' + 100_000 * b"[",
+        msgspec.json.encode({"layers": [{"digest": "sha256:\u20ac", "size": 1}]}),
+        msgspec.json.encode({"manifests": [{"digest": "sha256:a HTTP/1.1\r\n", "size": 1}]}),
+    ],
+    ids=["text", "not UTF-8", "nested", "no letters", "lines"],
+)
+async def test_a_manifest_that_cannot_be_read_is_told(manifest):
+    async with answering(lambda *_: reply(200, manifest)) as port:
+        async with Registry(Address.parse(f"http://127.0.0.1:{port}"), "a/b") as client:
+            with pytest.raises(RegistryUnusable, match="the manifest cannot be read"):
+                await look_at(client, "v1")
+
+
+async def test_a_redirect_to_nowhere_is_told():
+    def answer(method, path, headers):
+        status = 307 if "/blobs/" in path else 200
+        return reply(status, msgspec.json.encode({"layers": [LAYER]}), Location="http://[")
+
+    async with answering(answer) as port, Registry(Address.parse(f"http://127.0.0.1:{port}"), "a/b") as client:
+        with pytest.raises(Refused, match="a Location cannot be read"):
+            await look_at(client, "v1")

@@ -68,7 +68,7 @@ class Access:
 
     def _set(self, value: str) -> None:
         line = f"Authorization: {value}\r\n"
-        if line == self.line or "\r" in value or "\n" in value:
+        if line == self.line or not (value.isascii() and value.isprintable()):
             raise RegistryUnusable(f"{self.address} refuses the user or the password")
         self.line = line
 
@@ -81,7 +81,10 @@ class Access:
 
     async def _token(self, challenge: Mapping[str, str]) -> str:
         realm = challenge.get("realm", "")
-        parts = urlsplit(realm)
+        try:
+            parts = urlsplit(realm)
+        except ValueError as error:
+            raise RegistryUnusable(f"{self.address} asks for a token from {realm!r}: {error}") from error
         if "://" not in realm:
             raise RegistryUnusable(f"{self.address} asks for a token, and does not say from where")
         origin = Address.parse(f"{parts.scheme}://{parts.netloc}", verify=self.address.verify)
@@ -96,7 +99,7 @@ class Access:
             self._known()
             raise RegistryUnusable(f"{origin} refuses the user or the password")
         try:
-            told = msgspec.json.decode(answer.body, type=_Token)
-        except msgspec.DecodeError as error:
+            told = answer.document(_Token)
+        except ValueError as error:
             raise RegistryUnusable(f"{origin} answers with {answer.status} instead of a token") from error
         return told.token or told.access_token

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -168,7 +168,7 @@ class Registry:
 
     def _location(self, answer: Answer) -> str:
         """Return path and query of a Location that must be this server."""
-        parts = urlsplit(answer.header("Location"))
+        parts = location(answer)
         if parts.netloc and Address.parse(f"{self.address.scheme}://{parts.netloc}") != self._plain:
             raise Refused(f"uploads are sent on to {parts.netloc}: a proxy that does not pass on the Host header?")
         if not parts.path:
@@ -180,13 +180,21 @@ class Registry:
         return Address(scheme=self.address.scheme, host=self.address.host.lower(), port=self.address.port)
 
 
+def location(answer: Answer) -> SplitResult:
+    """Return the parts of a Location, which are empty without one. Raises Refused when it is none."""
+    try:
+        return urlsplit(answer.header("Location"))
+    except ValueError as error:
+        raise Refused(f"a Location cannot be read: {error}") from error
+
+
 def expect(answer: Answer, what: str, *statuses: int) -> Answer:
     """Return the answer. Raises Refused when its status is none of `statuses`."""
     if answer.status in statuses:
         return answer
     try:
-        told = next(iter(msgspec.json.decode(answer.body, type=_Errors).errors), _Error())
-    except msgspec.DecodeError:
+        told = next(iter(answer.document(_Errors).errors), _Error())
+    except ValueError:
         told = _Error()
     text = f"{what} was answered with {answer.status} {told.code} {told.message[:200]}"
     raise Refused(" ".join(text.split()))

@@ -3,12 +3,13 @@
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import msgspec
 
 from estiva.client.content import Blobs, config_blob, digest_of, manifest
-from estiva.client.registry import Registry, expect
+from estiva.client.registry import Registry, expect, location
+from estiva.client.wire import Answer
 from estiva.errors import RegistryUnusable
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -27,7 +28,7 @@ class Subject:
 
 
 class _Part(msgspec.Struct):
-    digest: str
+    digest: Annotated[str, msgspec.Meta(pattern="^[a-z0-9+._-]+:[a-zA-Z0-9=_-]+$")]
     size: int
 
 
@@ -74,10 +75,10 @@ async def _find(client: Registry, subject: Subject, reference: str) -> None:
     subject.manifest = f"/v2/{client.repository}/manifests/{reference}"
     answer = expect(await client.request("GET", subject.manifest), "the manifest", 200)
     subject.manifest_size = answer.length
-    document = _read(answer.body)
+    document = _read(answer)
     if document.manifests:
         child = f"/v2/{client.repository}/manifests/{document.manifests[0].digest}"
-        document = _read(expect(await client.request("GET", child), "a manifest of the index", 200).body)
+        document = _read(expect(await client.request("GET", child), "a manifest of the index", 200))
     if not document.layers:
         subject.notes.append("pull: the image has no layers")
         return
@@ -86,16 +87,15 @@ async def _find(client: Registry, subject: Subject, reference: str) -> None:
     # Whoever ignores ranges sends all of it, of which no more is read than is kept of any answer.
     asked = await client.request("GET", path, "Range: bytes=0-0\r\n")
     if asked.status in _REDIRECTS:
-        host = urlsplit(asked.header("Location")).netloc
-        subject.notes.append(f"pull: downloads are sent on to {host}, which is not measured")
+        subject.notes.append(f"pull: downloads are sent on to {location(asked).netloc}, which is not measured")
         client.close()
         return
     expect(asked, "a download", 200, 206)
     subject.blob, subject.blob_size = path, layer.size
 
 
-def _read(body: bytes) -> _Document:
+def _read(answer: Answer) -> _Document:
     try:
-        return msgspec.json.decode(body, type=_Document)
-    except msgspec.DecodeError as error:
+        return answer.document(_Document)
+    except ValueError as error:
         raise RegistryUnusable(f"the manifest cannot be read: {error}") from error

@@ -12,8 +12,11 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
+import msgspec
+
+T = TypeVar("T")
 Buffer = bytes | memoryview
 
 WINDOW = 256 * 1024
@@ -62,6 +65,13 @@ class Answer(NamedTuple):
     def header(self, name: str) -> str:
         """Return the first value of a header; empty without it."""
         return next(iter(self.headers(name)), "")
+
+    def document(self, kind: type[T]) -> T:
+        """Read the body as JSON of this kind. Raises ValueError."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
 
 
 Receive = Callable[[Answer | WireError], None]
