@@ -28,7 +28,7 @@ class Subject:
 
 
 class _Part(msgspec.Struct):
-    digest: Annotated[str, msgspec.Meta(pattern="^[a-z0-9+._-]+:[a-zA-Z0-9=_-]+$")]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9+._-]+:[a-zA-Z0-9=_-]+\Z")]
     size: int
 
 
