@@ -96,6 +96,12 @@ async def test_one_failing_caller_hurts_no_other(sqlite, gate, commits):
     assert len(commits) == 3  # the gate's, theirs, and that of the question just asked
 
 
+async def test_a_caller_that_finds_nothing_to_iterate_over_hurts_no_other(sqlite, gate):
+    """No future takes a StopIteration."""
+    answers = await gate(*tasks([sqlite.write(lambda conn: next(iter(()))), sqlite.write(make_repository, "a")]))
+    assert [type(answer) for answer in answers] == [RuntimeError, int]
+
+
 async def test_a_caller_that_swallows_an_error_of_the_database_hurts_no_other(sqlite, gate):
     def swallow(conn):
         with pytest.raises(Exception, match="no such table"):

@@ -63,6 +63,9 @@ class _Job:
         """Call the function; its error is the caller's, never the thread's."""
         try:
             self.value, self.error = self.call(conn), None
+        except StopIteration as error:  # no future takes it
+            self.value, self.error = None, RuntimeError("nothing was left to iterate over")
+            self.error.__cause__ = error
         except BaseException as error:  # noqa: BLE001
             self.value, self.error = None, error
 
