@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What supervisor and worker say to each other: lines on a channel, and SIGTERM.
 
-supervisor -> worker   retire        accept no more, end when everything under way has ended
-free <holder> that process is dead: free its upload sessions
-(SIGTERM)     as `retire`, within `limits.drain_timeout`
-worker -> supervisor   ready         connections are accepted
+worker -> supervisor   ready            connections are accepted
+supervisor -> worker   adopt <position> accept those of that seat too, which has no worker
+                       free <holder>    that process is dead: free its upload sessions
+                       retire           accept no more, end when everything under way has ended
+                       (SIGTERM)        as `retire`, within `limits.drain_timeout`
 """
 
 import asyncio
