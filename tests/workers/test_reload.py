@@ -29,19 +29,6 @@ def settings(file):
     return {"ESTIVA_CONFIG": str(file), "ESTIVA_WORKERS": "", "ESTIVA_LIMITS_DRAIN_TIMEOUT": "5s"}
 
 
-@pytest.fixture
-def reload(server, eventually):
-    """Write other settings, have them read, and wait for what the log says."""
-
-    async def write_and_signal(file, text, event="reloaded"):
-        before = server.log.count(f'"{event}"')
-        file.write_text(text)
-        os.kill(server.pid, signal.SIGHUP)
-        await eventually(lambda: server.log.count(f'"{event}"') > before)
-
-    return write_and_signal
-
-
 @asynccontextmanager
 async def busy(server):
     """Clients that pull and push all the time; the statuses they see are counted. No request may fail."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What supervisor and worker say to each other: lines on a channel, and SIGTERM.
 
-worker -> supervisor   ready            connections are accepted
-supervisor -> worker   adopt <position> accept those of that seat too, which has no worker
+worker -> supervisor   ready            all is open: connections could be accepted
+supervisor -> worker   serve            accept connections; before it, none
+                       adopt <position> accept those of that seat too, which has no worker
                        free <holder>    that process is dead: free its upload sessions
                        retire           accept no more, end when everything under way has ended
                        (SIGTERM)        as `retire`, within `limits.drain_timeout`
@@ -20,6 +21,7 @@ import structlog
 from estiva.app.children import HEARD, ORPHANED
 
 READY = b"ready\n"
+SERVE = b"serve\n"
 RETIRE = b"retire\n"
 
 Follow = Callable[[str], Coroutine[Any, Any, object]]
@@ -41,6 +43,7 @@ class Orders:
     """The worker's end. Made in its event loop, when the worker is able to hear signals."""
 
     def __init__(self, channel: socket.socket) -> None:
+        self.serve = asyncio.Event()
         self.stop = asyncio.Event()
         self.retire = asyncio.Event()
         self._channel = channel
@@ -57,15 +60,17 @@ class Orders:
         self._loop.add_reader(self._channel.fileno(), self._read)
 
     def say_ready(self) -> None:
-        """Tell the supervisor that connections are accepted."""
+        """Tell the supervisor that connections could be accepted."""
         self._channel.send(READY)
 
-    async def told(self) -> None:
+    async def told_to_serve(self) -> bool:
+        """Wait until connections are to be accepted; False when the worker is to end instead."""
+        await _first_of(self.serve, self.stop, self.retire)
+        return not (self.stop.is_set() or self.retire.is_set())
+
+    async def told_to_end(self) -> None:
         """Wait until the worker is to end."""
-        waiting = [asyncio.create_task(event.wait()) for event in (self.stop, self.retire)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+        await _first_of(self.stop, self.retire)
 
     def _read(self) -> None:
         try:
@@ -78,7 +83,9 @@ class Orders:
             os._exit(ORPHANED)
         for line in said.decode().splitlines():  # a line is far shorter than what one call reads
             word, _, argument = line.partition(" ")
-            if word == "retire":
+            if word == "serve":
+                self.serve.set()
+            elif word == "retire":
                 self.retire.set()
             else:
                 task = asyncio.create_task(self._try(word, argument))
@@ -90,3 +97,10 @@ class Orders:
             await self._follow[word](argument)
         except Exception:  # noqa: BLE001 - leases run out by themselves, and connections wait
             _log.exception("order_failed", order=word, argument=argument)
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()

@@ -53,10 +53,11 @@ class Seat:
 
 @dataclass(eq=False, slots=True)
 class Generation:
-    """All workers that began with the same settings."""
+    """All workers that began with the same settings; they share out so many rows of sockets among them."""
 
     settings: Settings
-    seats: list[Seat] = field(default_factory=list)
+    rows: int
+    seats: list[Seat] = field(init=False)
 
     def __post_init__(self) -> None:
         self.seats = [Seat(position) for position in range(count(self.settings))]
@@ -68,7 +69,7 @@ class Generation:
 
     @property
     def ready(self) -> bool:
-        """Whether every seat has a worker that accepts connections."""
+        """Whether every seat has a worker that accepts connections, or could."""
         return all(seat.worker is not None and seat.worker.ready for seat in self.seats)
 
     def seat_of(self, worker: Worker) -> Seat | None:

@@ -5,11 +5,14 @@
    too, and take half of the connections, without a word.
 2. Each worker has a socket of its own, among which the kernel shares out the connections. The supervisor keeps them
    all: what waits on the socket of a worker that died is accepted by its successor.
-3. No socket is closed before the server ends: connections that wait on it would be reset.
+3. No socket that listens is closed before the server ends: connections that wait on it would be reset.
+4. Whatever listens has its share of the connections, whether or not anybody accepts them. So what is added for more
+   workers is only bound, which can be undone, and listens when all of these workers are there.
 """
 
 import errno
 import socket
+from contextlib import suppress
 
 from estiva.errors import AddressUnavailable
 
@@ -51,10 +54,41 @@ class Listeners:
         number: int = self._rows[0][0].getsockname()[1]
         return number
 
-    def grow(self, workers: int) -> None:
-        """Have a row for each of so many workers, at least. Raises AddressUnavailable."""
-        while len(self._rows) < workers:
-            self._rows.append([_bind_beside(first) for first in self._rows[0]])
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+    def grow(self, workers: int) -> int:
+        """Have a row for each of so many workers, at least, and return how many there are; new ones are only bound.
+
+        Raises AddressUnavailable, and has no more rows than before then.
+        """
+        before = self.rows
+        while self.rows < workers:
+            self._rows.append([])
+            for first in self._rows[0]:
+                try:
+                    self._rows[-1].append(_bind_beside(first))
+                except OSError as error:
+                    self.shrink(before)
+                    address, port, *_ = first.getsockname()
+                    raise _unavailable(address, port, error) from error
+        return self.rows
+
+    def shrink(self, rows: int) -> None:
+        """Close, in this process, what is beyond so many rows; nobody may have listened there."""
+        for row in self._rows[rows:]:
+            for bound in row:
+                bound.close()
+        del self._rows[rows:]
+
+    def listen(self) -> None:
+        """Have all of them listen; one that cannot is left to its worker, which tries again, and fails."""
+        for row in self._rows:
+            for bound in row:
+                with suppress(OSError):
+                    bound.listen(BACKLOG)
 
     def of(self, position: int, workers: int) -> list[socket.socket]:
         """Return the sockets of one of so many workers; those of earlier, further ones are shared out."""
@@ -76,11 +110,10 @@ def _bind_beside(first: socket.socket) -> socket.socket:
             only = first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
         bound.bind(first.getsockname())
-        bound.listen(BACKLOG)
         bound.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    except OSError as error:
+    except OSError:
         bound.close()
-        raise _unavailable(first.getsockname()[0], first.getsockname()[1], error) from error
+        raise
     return bound
 
 

@@ -5,8 +5,9 @@
 2. A worker that dies is replaced at once, the next time after a pause that doubles with each failure. Before the
    server has served at all, a few failures end it: whoever started it should hear that it does not work. During a
    pause another worker accepts the connections that are the dead one's share.
-3. SIGHUP: workers with the new settings are started beside the old ones; when all of them serve, the old ones accept
-   nothing more and end with their last request. When one of the new ones fails, the old ones stay.
+3. SIGHUP: workers with the new settings are started beside the old ones. When all of them are ready they are told to
+   serve, and the old ones accept nothing more and end with their last request. When one of the new ones fails before,
+   none of them has accepted anything, and the old ones stay.
 4. SIGTERM and SIGINT: all are told to end within `limits.drain_timeout`; what is left a while after that is killed.
    A second SIGINT does not wait.
 """
@@ -25,7 +26,7 @@ import structlog
 from estiva.app import orders
 from estiva.app.children import fork
 from estiva.app.data_directory import DataDirectory
-from estiva.app.seats import Generation, Seat, Worker
+from estiva.app.seats import Generation, Seat, Worker, count
 from estiva.app.signals import Signals
 from estiva.app.sockets import Listeners
 from estiva.app.worker import Assignment, work
@@ -45,7 +46,7 @@ class Parts:
     """What the supervisor holds for all workers.
 
     `reload` returns the settings for the next generation, or None when there is nothing to change to; `announce` is
-    called once all workers of the first generation serve.
+    called once all workers of the first generation are told to serve.
     """
 
     directory: DataDirectory
@@ -67,7 +68,7 @@ class Supervisor:
         self._born = 0
         self._all: dict[int, Worker] = {}
         self._departed: list[str] = []
-        self._current = Generation(settings)
+        self._current = Generation(settings, parts.listeners.rows)
         self._next: Generation | None = None
         self._reload_wanted = self._announced = self._stopping = self._failed = False
         self._kill_at: float | None = None
@@ -113,7 +114,7 @@ class Supervisor:
             departed=tuple(self._departed),
         )
         try:
-            pid, channel = fork(lambda theirs: self._become(lambda: work(assignment, theirs)))
+            pid, channel = fork(lambda theirs: self._become(generation, lambda: work(assignment, theirs)))
         except OSError as error:
             pause = seat.vacate(time.monotonic())
             _log.error("worker_not_started", error=str(error), again_in=pause)
@@ -131,8 +132,9 @@ class Supervisor:
         self._all[pid] = worker
         self._selector.register(channel, selectors.EVENT_READ, worker)
 
-    def _become(self, begin: Callable[[], int]) -> int:
-        """Let go, in a child, of what is the supervisor's; then begin."""
+    def _become(self, generation: Generation, begin: Callable[[], int]) -> int:
+        """Let go, in a child, of what is the supervisor's or the next generation's; then begin."""
+        self._parts.listeners.shrink(generation.rows)
         self._selector.close()
         self._parts.signals.close()
         for worker in self._all.values():
@@ -162,16 +164,33 @@ class Supervisor:
         elif orders.READY in said:
             worker.ready = True
             self._departed = [holder for holder in self._departed if holder not in worker.departed]
-            self._look_whether_all_serve()
+            if self._announced and self._current.seat_of(worker) is not None:
+                self._tell([worker], orders.SERVE)
+            else:
+                self._look_whether_all_are_ready()
 
-    def _look_whether_all_serve(self) -> None:
+    def _look_whether_all_are_ready(self) -> None:
         if not self._announced and self._current.ready:
             self._announced = True
+            self._open()
             self._parts.announce()
         if self._next is not None and self._next.ready:
             old, self._current, self._next = self._current, self._next, None
-            self._retire(old)
+            self._open()
+            for worker in old.workers:
+                worker.told = True
+            self._tell(old.workers, orders.RETIRE)
             _log.info("reloaded", workers=len(self._current.seats))
+
+    def _open(self) -> None:
+        """Have the workers of a generation that is complete accept connections."""
+        self._parts.listeners.listen()
+        self._tell(self._current.workers, orders.SERVE)
+
+    def _tell(self, workers: list[Worker], order: bytes) -> None:
+        for worker in workers:
+            with suppress(OSError):  # it has died
+                worker.channel.send(order)
 
     # Signals
 
@@ -215,26 +234,21 @@ class Supervisor:
         settings = self._parts.reload(self._current.settings)
         if settings is None:
             return
-        following = Generation(settings)
-        if len(following.seats) >= len(self._free_slots):
+        workers = count(settings)
+        if workers >= len(self._free_slots):
             _log.error("reload_refused", error="too many workers of earlier settings are still at work")
             return
         try:
-            self._parts.listeners.grow(len(following.seats))
+            rows = self._parts.listeners.grow(workers)
         except AddressUnavailable as error:
             _log.error("reload_refused", error=error.message)
             return
-        self._next = following
-
-    def _retire(self, generation: Generation) -> None:
-        for worker in generation.workers:
-            worker.told = True
-            with suppress(OSError):  # it has died
-                worker.channel.send(orders.RETIRE)
+        self._next = Generation(settings, rows)
 
     def _abandon(self, generation: Generation) -> None:
         _log.error("reload_failed", error="a worker with the new settings does not start; the old ones stay")
         self._next = None
+        self._parts.listeners.shrink(self._current.rows)
         for worker in generation.workers:
             self._terminate(worker)
 

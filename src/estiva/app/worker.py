@@ -78,7 +78,6 @@ async def _work(assignment: Assignment, channel: socket.socket, pool: Executor) 
         entry = build_entry(assignment.settings, adapters)
         server = Server(entry, assignment.settings.limits)
         seats = _Seats(assignment, server)
-        await seats.take(assignment.position)
         orders.follow(
             {
                 "free": lambda holder: adapters.db.note(uploads.clear_leases_of, holder),
@@ -87,12 +86,19 @@ async def _work(assignment: Assignment, channel: socket.socket, pool: Executor) 
         )
         sweeper = build_sweeper(assignment.settings, adapters)
         async with _measured(adapters.metrics):
-            async with _beside(Elected(assignment.directory.jobs, sweeper.run).run()):
-                orders.say_ready()
-                await orders.told()
+            orders.say_ready()
+            if await orders.told_to_serve():
+                await seats.take(assignment.position)
+                await _serve(orders, Elected(assignment.directory.jobs, sweeper.run))
             seats.leave()
             await _drain(orders, server, entry, assignment.settings.limits.drain_timeout)
             await server.close(CLOSE_TIMEOUT)
+
+
+async def _serve(orders: Orders, elected: Elected) -> None:
+    """Take part in running the jobs, until told to end."""
+    async with _beside(elected.run()):
+        await orders.told_to_end()
 
 
 async def _free_departed(assignment: Assignment, adapters: Adapters) -> None:
