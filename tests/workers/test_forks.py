@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workers that never come to serve: those that serve go on, and answer every connection."""
+"""Workers that cannot be made, or never come to serve: those that serve go on, and answer every connection."""
 
+import json
 import os
 import resource
 import signal
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.process import ServerProcess
+
 MANY = 50
+ALWAYS = ("fails",) * 100  # pauses grow: nobody sees the end of it
 LISTENS = "0A"  # a state, linux/tcp_states.h
 
 
@@ -105,5 +109,43 @@ async def test_without_room_for_all_sockets_a_reload_is_refused_and_changes_noth
     assert await answered(MANY) == MANY
     assert listening(server.port) == 1
     resource.prlimit(server.pid, resource.RLIMIT_NOFILE, before)
+    await reload(file, "workers = 3\n")
+    assert await answered(MANY) == MANY
+
+
+async def test_a_server_whose_workers_cannot_be_forked_ends(tmp_path, forks):
+    forks.will(*ALWAYS)
+    server = ServerProcess(tmp_path / "data", forks.settings | {"ESTIVA_WORKERS": "2"})
+    try:
+        assert not await server.started_or_ended()
+        assert await server.ended(10) == 1, "it does not wait for what there is none of"
+    finally:
+        await server.kill9()
+    assert "a worker does not start" in server.log
+    assert "Cannot allocate memory" in server.log
+
+
+async def test_the_connections_of_one_that_cannot_be_forked_again_are_taken_by_another(
+    server, file, reload, forks, answered, eventually
+):
+    await reload(file, "workers = 2\n")
+    await eventually(lambda: len(server.worker_pids()) == 2)
+    forks.will(*ALWAYS)
+    victim = server.worker_pids()[0]
+    os.kill(victim, signal.SIGKILL)
+    await eventually(lambda: forks.left <= len(ALWAYS) - 5)  # pauses of seconds by now
+    assert await answered(MANY) == MANY
+    forks.will_work()
+    await eventually(lambda: len(server.worker_pids()) == 2)
+
+
+async def test_a_reload_whose_workers_cannot_be_forked_fails_and_the_next_one_succeeds(
+    server, file, reload, forks, answered
+):
+    forks.will("works", "fails")
+    await reload(file, "workers = 3\n", "reload_failed")
+    assert await answered(MANY) == MANY
+    failed = [entry for entry in map(json.loads, server.log.splitlines()) if entry["event"] == "worker_not_started"]
+    assert [entry["error"] for entry in failed] == ["[Errno 12] Cannot allocate memory"]
     await reload(file, "workers = 3\n")
     assert await answered(MANY) == MANY

@@ -78,8 +78,8 @@ class Supervisor:
         """Run until every worker has ended; False when the server could not serve at all."""
         self._selector.register(self._parts.signals, selectors.EVENT_READ)
         self._metrics.publish()
+        self._start_due()
         while self._all or not self._stopping:
-            self._start_due()
             self._wait()
             for number in self._parts.signals.take():
                 self._hear(number)
@@ -87,6 +87,7 @@ class Supervisor:
             if self._reload_wanted:
                 self._reload()
             self._kill_late()
+            self._start_due()
         self._selector.close()
         return not self._failed
 
@@ -116,8 +117,7 @@ class Supervisor:
         try:
             pid, channel = fork(lambda theirs: self._become(generation, lambda: work(assignment, theirs)))
         except OSError as error:
-            pause = seat.vacate(time.monotonic())
-            _log.error("worker_not_started", error=str(error), again_in=pause)
+            self._vacate(generation, seat, "worker_not_started", error=str(error))
             return
         self._free_slots.remove(slot)
         worker = Worker(
@@ -296,14 +296,14 @@ class Supervisor:
         for generation in (self._current, self._next):
             seat = None if generation is None else generation.seat_of(worker)
             if generation is not None and seat is not None:
-                self._vacate(generation, seat, {"process": worker.pid, "exit_code": code})
+                self._vacate(generation, seat, "worker_died", process=worker.pid, exit_code=code)
 
-    def _vacate(self, generation: Generation, seat: Seat, reason: dict[str, str | int]) -> None:
-        """Do what is to be done about a seat whose worker has died or could not be made."""
+    def _vacate(self, generation: Generation, seat: Seat, event: str, **reason: str | int) -> None:
+        """Tell, and do what is to be done about a seat whose worker has died or could not be made."""
         pause = seat.vacate(time.monotonic())
         if self._stopping:
             return
-        _log.error("worker_died", again_in=pause, **reason)
+        _log.error(event, again_in=pause, **reason)
         if generation is self._next:
             self._abandon(generation)
         elif pause:  # what arrives at its sockets should not wait for so long
