@@ -13,9 +13,11 @@ from estiva.content import lease
 from estiva.db import schema, uploads
 from estiva.options.limits import LimitOptions
 from estiva.web.server import SURPLUS
+from harness.alike import send_apart
 from harness.content import OCI_MANIFEST, Image, blob, digest
 from harness.objects import object_files, object_sizes
 from harness.raw import wire
+from harness.server import serve
 
 HEAD = "Host: registry.test\r\n"
 
@@ -379,6 +381,16 @@ async def test_each_answer_has_a_request_id_and_a_log_line(client, registry):
     line = next(line for line in registry.log.getvalue().splitlines() if answer.headers["X-Request-Id"] in line)
     for part in ("GET", "team/app", "v1", "200", str(len(image.manifest)), "127.0.0.1"):
         assert part in line
+
+
+@pytest.mark.parametrize("piece", [1000, 100_000], ids=["in pieces", "at once"])
+async def test_a_head_of_many_headers_is_431_however_it_comes(tmp_path, piece):
+    head = "GET /v2/ HTTP/1.1\r\n" + HEAD + "".join(f"X-{number}: {'x' * 1000}\r\n" for number in range(20)) + "\r\n"
+    limits = LimitOptions(head_total=16 * 1024)
+    async with serve(tmp_path / "data", Settings(limits=limits)) as registry, wire(registry.port) as connection:
+        with contextlib.suppress(ConnectionError):
+            await send_apart(connection, [head[at : at + piece].encode() for at in range(0, len(head), piece)])
+        assert (await connection.answer()).status == 431
 
 
 async def test_an_endless_head_is_431(registry):

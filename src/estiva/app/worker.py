@@ -35,7 +35,7 @@ from estiva.web.entry import Entry
 from estiva.web.server import Server
 
 POOL_THREADS = 8  # they hash, write and sync; more than the cores, since a sync only waits
-CLOSE_TIMEOUT = 1.0  # seconds that idle connections get to close
+CLOSE_TIMEOUT = 0.25  # seconds that handlers get to end once they are told to, and then to be cancelled
 PUBLISH_EVERY = 1.0  # seconds
 LOOK_EVERY = 0.05  # seconds between two looks at whether clients have left
 

@@ -48,7 +48,7 @@ class Room:
         """Count one more. Raises TooBusy when there is no room."""
         if self._inside >= self._served + self._most:
             self._observer.refused(Limit.WRITES)
-            raise TooBusy("too many changes wait for the database; try again")
+            raise TooBusy("too many changes wait for the database (limits.writes); try again")
         self._count(1)
 
     def leave(self, count: int = 1) -> None:

@@ -52,7 +52,7 @@ async def _read(content: StreamReader, most: int, patience: float) -> bytes:
 
 
 def _stalled(timeout: float) -> BodyStalled:
-    return BodyStalled(f"no byte of the body came for {timeout:g} s")
+    return BodyStalled(f"no byte of the body came for {timeout:g} s (limits.stall_timeout)")
 
 
 @contextmanager

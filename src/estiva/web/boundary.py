@@ -14,6 +14,12 @@ from aiohttp.web_protocol import _ErrInfo
 END = b"\r\n\r\n"  # of a head
 
 
+def head_length(data: bytes) -> int:
+    """Return how many bytes of `data` belong to the head that it begins with, or goes on with."""
+    end = data.find(END)
+    return len(data) if end < 0 else end + len(END)
+
+
 class Boundary:
     """Counts the bytes of a connection, from its beginning, as long as they are plain enough for that.
 

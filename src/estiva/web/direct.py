@@ -256,7 +256,7 @@ class DirectBody(asyncio.BufferedProtocol):
         if not self._transport.is_reading():
             silence = 0.0
         elif silence >= self._stall_timeout:
-            self._fail(BodyStalled(f"no byte of the body came for {self._stall_timeout:g} s"))
+            self._fail(BodyStalled(f"no byte of the body came for {self._stall_timeout:g} s (limits.stall_timeout)"))
             return
         elif gathering.patience <= 0 or (gathering.pending and silence >= LINGER):
             self._due = True

@@ -27,7 +27,7 @@ class Documents:
             return
         if more > self._room:
             self._metrics.refused(Limit.MANIFESTS)
-            raise TooBusy("too many large manifests are under way; try again")
+            raise TooBusy("too many large manifests are under way (limits.manifest_buffers); try again")
         self._room -= more
         call.held += more
         call.release = self._give_back

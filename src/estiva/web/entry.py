@@ -26,6 +26,7 @@ from estiva.errors import (
     ServerError,
     StorageFull,
     StorageUnavailable,
+    TooBusy,
 )
 from estiva.telemetry.access import Access, AccessWriter
 from estiva.telemetry.metrics import Limit, Metrics, StorageFault
@@ -146,7 +147,9 @@ class Entry:
             if call.request.transport is not None:
                 call.request.transport.abort()
             raise ConnectionResetError("the answer was cut short") from error
-        if isinstance(error, ServerError):
+        if isinstance(error, TooBusy):  # the metrics and the access line tell of it: a flood must not flood the log
+            pass
+        elif isinstance(error, ServerError):
             self._count(error)
             _log.error("request_failed", request_id=call.id, error=error.message, cause=str(error.__cause__ or ""))
         elif not isinstance(error, EstivaError):

@@ -54,7 +54,7 @@ class Intake:
         """Count an upload until the block ends; yield the place for its bytes. Raises TooBusy."""
         if self._uploads >= self._most:
             self._metrics.refused(Limit.UPLOADS)
-            raise TooBusy("too many uploads are under way; try again")
+            raise TooBusy("too many uploads are under way (limits.uploads); try again")
         self._uploads += 1
         self._metrics.upload_began()
         gathering = Gathering(self)

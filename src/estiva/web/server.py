@@ -15,6 +15,7 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from estiva.errors import EstivaError, HeadersTooLarge, HeadStalled, RequestInvalid, TooBusy
 from estiva.options.limits import LimitOptions
 from estiva.telemetry.metrics import Limit
+from estiva.web.boundary import head_length
 from estiva.web.direct import DirectHandler, upload_head
 from estiva.web.entry import Entry
 from estiva.web.lane import Lane
@@ -56,7 +57,7 @@ class Connection(DirectHandler):
         aiohttp bounds each header, not all of them together, nor the time that they take.
         """
         if self._surplus and not self._refused:
-            self._refuse(TooBusy("too many connections; try again"), Limit.CONNECTIONS)
+            self._refuse(TooBusy("too many connections (limits.connections); try again"), Limit.CONNECTIONS)
         if self._refused:
             return
         if self._lane is not None and self._boundary.here and self._lane.take(self, data):
@@ -74,6 +75,9 @@ class Connection(DirectHandler):
 
     def _parse(self, data: bytes) -> None:
         count, body, in_body = self._request_count, self._body, not self._body.is_eof()
+        if not in_body and self._head_size + head_length(data) > self._limits.head_total:
+            self._refuse_head()
+            return
         super().data_received(data)
         self._boundary.pass_over(data, [self._messages[at] for at in range(count - self._request_count, 0)])
         if self._request_count != count:
@@ -84,9 +88,11 @@ class Connection(DirectHandler):
         elif data and not in_body:  # aiohttp calls without data when it goes on reading
             self._await_head()
             self._head_size += len(data)
-            if self._head_size > self._limits.head_total:
-                self._refuse(HeadersTooLarge(f"a head has at most {self._limits.head_total} bytes"), Limit.HEAD)
         self._notice_reset()
+
+    def _refuse_head(self) -> None:
+        bound = f"{self._limits.head_total} bytes (limits.head_total)"
+        self._refuse(HeadersTooLarge(f"the head is too long; it may have {bound} in all"), Limit.HEAD)
 
     def _await_head(self) -> None:
         if self._head_timer is None:
@@ -102,7 +108,10 @@ class Connection(DirectHandler):
         """Answer a head that does not come to its end; of one that never began, nobody waits for an answer."""
         self._head_timer = None
         if self._head_size:
-            self._refuse(HeadStalled(f"no head came within {self._limits.head_timeout:g} s"), Limit.HEAD_TIME)
+            self._refuse(
+                HeadStalled(f"no head came within {self._limits.head_timeout:g} s (limits.head_timeout)"),
+                Limit.HEAD_TIME,
+            )
         else:
             self.force_close()
 
@@ -153,7 +162,9 @@ class Connection(DirectHandler):
         if isinstance(exc, EstivaError):
             error = exc
         elif isinstance(exc, LineTooLong):
-            error = HeadersTooLarge("the request line or a header is too long")
+            self._entry.limit_reached(Limit.HEAD)
+            bound = f"{self._limits.head_bytes} bytes (limits.head_bytes)"
+            error = HeadersTooLarge(f"the request line or a header is too long; each may have {bound}")
         else:
             error = RequestInvalid("this is not a proper HTTP request")
         return self._entry.reject(request, error)
