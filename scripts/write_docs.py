@@ -55,8 +55,8 @@ METRICS = """\
 # Metrics
 
 `GET /metrics` answers in Prometheus' text format, with the sum over all workers, whichever of them is asked. The counts
-begin at zero with each start of the server; no worker that dies, and no reload, sets one back. Each worker tells the others its numbers every second, so those of
-the others may be a second old.
+begin at zero with each start of the server; no worker that dies, and no reload, sets one back. Each worker tells the
+others its numbers every second, so those may be a second old.
 """
 
 
