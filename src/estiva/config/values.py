@@ -50,10 +50,9 @@ class Form(Protocol):
 class SizeForm:
     """A number of bytes."""
 
-    name = "size"
-
     def __init__(self, kind: Size) -> None:
         self._kind = kind
+        self.name = f"size, at least {render_size(kind.minimum)}" if kind.minimum else "size"
 
     def from_text(self, text: str) -> int:
         """Read `64MiB`."""
@@ -109,10 +108,9 @@ class DurationForm:
 class CountForm:
     """A whole number."""
 
-    name = "number"
-
     def __init__(self, kind: Count) -> None:
         self._kind = kind
+        self.name = f"number, {kind.minimum} to {kind.maximum}"
 
     def from_text(self, text: str) -> int:
         """Read `5000`."""
