@@ -102,8 +102,6 @@ async def test_what_asks_for_more_than_the_plain_answer_does_not(registry, image
         "GET /v2/team/app/manifests/v1?x=1 HTTP/1.1",
         "GET /v2/team%2Fapp/manifests/v1 HTTP/1.1",
         "GET http://registry.test/v2/team/app/manifests/v1 HTTP/1.1",
-        "GET /v2/team/app/manifests/absent HTTP/1.1",
-        "GET /v2/absent/manifests/v1 HTTP/1.1",
         "GET /v2/TEAM/manifests/v1 HTTP/1.1",
         "GET /v2/team/app/manifests/sha256:short HTTP/1.1",
         "GET /v2/team/app/blobs/uploads HTTP/1.1",
@@ -114,6 +112,22 @@ async def test_what_asks_for_more_than_the_plain_answer_does_not(registry, image
 async def test_every_other_request_line_does_not(registry, image, line):
     _, by_lane = await answered(registry, f"{line}\r\n{HEAD}\r\n")
     assert not by_lane
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/v2/team/app/manifests/absent", "MANIFEST_UNKNOWN"),
+        (f"/v2/team/app/blobs/{digest(b'absent')}", "BLOB_UNKNOWN"),
+        ("/v2/absent/manifests/v1", "NAME_UNKNOWN"),
+    ],
+)
+async def test_what_is_not_there_is_told_by_the_lane(registry, image, path, code, method):
+    answer, by_lane = await answered(registry, ask(path, method), method)
+    assert by_lane
+    assert answer.status == 404
+    assert json.loads(answer.body or "{}").get("errors", [{"code": code}])[0]["code"] == code
 
 
 async def test_a_connection_may_be_told_to_stay_what_it_is(registry, image, tag):
@@ -159,7 +173,7 @@ async def test_one_connection_may_change_between_lane_and_aiohttp(registry, imag
             (ask(tag), False),
             (ask("/v2/"), True),
             (ask(tag), False),
-            (ask("/v2/absent/manifests/v1"), True),
+            (ask("/v2/absent/manifests/v1"), False),
             (f"PUT {tag} HTTP/1.1\r\n{HEAD}Content-Length: 5\r\n\r\nwrong", True),
             (ask(tag), False),
         ]:

@@ -3,8 +3,8 @@
 """The pull lane: a plain pull is answered on the spot, before aiohttp's parser sees it.
 
 1. Taken is exactly one GET or HEAD of a manifest or a blob, on an idle connection, with a head of a strict form, whose
-   handler answers 200 without waiting. Everything else goes on to aiohttp as if the lane were not there: slower, never
-   different.
+   handler answers without waiting, be it that nothing is there. Everything else goes on to aiohttp as if the lane were
+   not there: slower, never different.
 2. The handlers, what they call, and the headers of the answer are those of every other request.
 3. What a request line and a block of headers mean is remembered by their bytes. What is there, and who may have it, is
    looked at for each request, or is known not to have changed (`remembered`; invariant 7).
@@ -15,8 +15,8 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import Coroutine
-from typing import Any
+from functools import cache
+from http import HTTPStatus
 
 import msgspec
 from aiohttp.http_writer import _serialize_headers
@@ -40,7 +40,6 @@ LINES = 2048  # remembered; at a kilobyte each, or less
 BLOCKS = 512  # remembered; clients of one kind send the same headers with each request
 FIELDS = 64  # in one block; aiohttp takes 128
 
-_STATUS = "HTTP/1.1 200 OK"
 _LINE = re.compile(rb"(GET|HEAD) (/v2/[a-z0-9._/-]+/(?:manifests|blobs)/[A-Za-z0-9._:+=-]+) HTTP/1\.1")
 _BLOCK = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+\r\n")  # RFC 9112, section 5; ASCII only
 # Whatever asks for more than the plain answer, or frames the message.
@@ -92,15 +91,30 @@ class Lane:
         if target is None or (headers := self._blocks[block]) is None:
             return False
         call = self._call(connection, target.method, target.path, headers)
-        answer = _run(self._entry.answer_at(target.place, call))
-        if answer is None or answer.status != 200:  # noqa: PLR2004 - see rule 1
+        answer = self._run(call, target.place)
+        if answer is None:
             return False
-        head = _serialize_headers(_STATUS, responses.complete(answer, call.id, call.target))  # type: ignore[arg-type] # any mapping does
+        head = _serialize_headers(_status_line(answer.status), responses.complete(answer, call.id, call.target))  # type: ignore[arg-type] # any mapping does
         self._write(connection, call, head, answer)
         self._entry.tell(call, answer.status, started)
-        if isinstance(target.place.route, ManifestPath):  # what is sent of a blob depends on a file, too
+        # What is sent of a blob depends on a file, too.
+        if answer.status == HTTPStatus.OK and isinstance(target.place.route, ManifestPath):
             self._remembered.keep(data, call, answer, head)
         return True
+
+    def _run(self, call: Call, place: Place) -> Answer | None:
+        """Return the answer that comes at once, or None: aiohttp's turn, and whatever was wrong comes again."""
+        try:
+            handling = self._entry.answer_at(place, call)
+            handling.send(None)
+        except StopIteration as done:
+            return done.value if isinstance(done.value, Answer) else None
+        except ClientError as error:
+            return responses.render_error(error, call.id, call.upload_path)
+        except Exception:  # noqa: BLE001
+            return None
+        handling.close()
+        return None
 
     def _call(self, connection: RequestHandler, method: str, path: str, headers: MultiMapping[str]) -> Call:
         peer = connection.peername[0] if isinstance(connection.peername, tuple) else None
@@ -163,13 +177,6 @@ def _parse_block(block: bytes) -> CIMultiDict[str] | None:
     return headers if plain else None
 
 
-def _run(handling: Coroutine[Any, Any, Any]) -> Answer | None:
-    """Return the answer that comes at once, or None; an error is told by the handler's next run, for aiohttp."""
-    try:
-        handling.send(None)
-    except StopIteration as done:
-        return done.value if isinstance(done.value, Answer) else None
-    except Exception:  # noqa: BLE001 - whatever it is, it comes again
-        return None
-    handling.close()
-    return None
+@cache
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
