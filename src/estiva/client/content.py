@@ -2,7 +2,8 @@
 """Random blobs, and the documents of images.
 
 Every blob is new to the registry, or one that notices known content would do less. Only the last bytes differ, so
-that hashing costs the client once what it costs a server each time; chunk framing is part of the stored bytes.
+that hashing costs the client once what it costs a server each time. Before them some MiB of random bytes are repeated,
+whatever the size: a blob takes no more memory than those, with the framing of their chunks.
 """
 
 import hashlib
@@ -19,8 +20,12 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+_PART = 8 * CHUNK  # Some chunks at a time: writing each alone would cost a call for each.
+_BLOCK = 16 * _PART
 _MARK = 32
-_PART = 8
+
+SMALLEST = _MARK
+"""Bytes in the smallest blob."""
 
 
 class Content(Protocol):
@@ -45,17 +50,22 @@ class Blob:
 
 
 class Blobs:
-    """Makes blobs of one size, in bytes: at least 32."""
+    """Makes blobs of one size, in bytes: at least `SMALLEST`."""
 
     def __init__(self, size: int) -> None:
-        self.size = max(size, _MARK)
+        self.size = max(size, SMALLEST)
         length = self.size - _MARK
-        data = os.urandom(length)
-        self._hash = hashlib.sha256(data)
-        chunks = (data[at : at + CHUNK] for at in range(0, length, CHUNK))
-        framed = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks]
-        # Some chunks at a time: writing each alone would cost a call for each.
-        self._parts = [memoryview(b"".join(framed[at : at + _PART])) for at in range(0, len(framed), _PART)]
+        data = os.urandom(min(length, _BLOCK))
+        framed = [_framed(data[at : at + _PART]) for at in range(0, len(data), _PART)]
+        blocks, rest = divmod(length, _BLOCK)
+        parts, odd = divmod(rest, _PART)
+        self._parts = blocks * framed + framed[:parts]
+        if odd:
+            self._parts.append(_framed(data[rest - odd : rest]))
+        self._hash = hashlib.sha256()
+        for _ in range(blocks):
+            self._hash.update(data)
+        self._hash.update(data[:rest])
 
     def blob(self, mark: str) -> Blob:
         """Return a blob that `mark` makes unlike any other."""
@@ -64,6 +74,11 @@ class Blobs:
         hasher.update(tail)
         ending = b"%x\r\n%b\r\n0\r\n\r\n" % (len(tail), tail)
         return Blob(digest=f"sha256:{hasher.hexdigest()}", size=self.size, parts=[*self._parts, ending])
+
+
+def _framed(piece: bytes) -> memoryview:
+    chunks = (piece[at : at + CHUNK] for at in range(0, len(piece), CHUNK))
+    return memoryview(b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks))
 
 
 def digest_of(data: bytes) -> str:
