@@ -4,7 +4,7 @@
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 Reply = Callable[[str, str, dict[str, str]], bytes]
@@ -38,6 +38,23 @@ async def answering(answer: Reply, tls: ssl.SSLContext | None = None) -> AsyncIt
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20, ssl=tls) as server:
         yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def handling(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Let connections to a free port, which is yielded, be served like this; in the end they are over."""
+    tasks = []
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.current_task())
+        await serve(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(keep, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*tasks)
 
 
 def basic(user: str, password: str) -> str:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from estiva.client.chunks import LINE, Chunks
 from estiva.client.tally import Latencies
-from estiva.client.wire import INTERIM, KEPT, LINE, WINDOW, Answer, Chunks, Wire, WireError
+from estiva.client.wire import INTERIM, KEPT, WINDOW, Answer, Wire, WireError
 
 ANSWERS = {
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello": (200, b"hello"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes that load a registry together: started apart, let go at once, added up.
 
-An interrupt from the terminal reaches every process of a group. These ignore it, and stop when they are told to, or
-when the pipe to whoever leads them ends.
+An interrupt from the terminal, or its end, reaches every process of a group. These ignore it, and stop when they are
+told to, or when the pipe to whoever leads them ends.
 """
 
 import contextlib
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, int, int], None]
 """Hears seconds since the start, how many are done, and their bytes."""
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What wants an end: Ctrl-C, a service manager, a terminal that is closed."""
 
 _END_S = 5.0
 _context = multiprocessing.get_context("spawn")
@@ -123,8 +126,9 @@ def _processes(orders: Sequence[Order]) -> Iterator[list[Pipe]]:
 @contextlib.contextmanager
 def _interrupts_ignored() -> Iterator[None]:
     """Ignore interrupts in the block, and in every process that is started there."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -14,9 +14,9 @@ import uvloop
 from estiva.client.access import Credentials
 from estiva.client.address import Address
 from estiva.client.content import Blobs, config_blob, digest_of, manifest
-from estiva.client.registry import ANSWER_S, UNAUTHORIZED, Refused, Registry, expect
+from estiva.client.registry import UNAUTHORIZED, Refused, Registry, expect
 from estiva.client.tally import Tally
-from estiva.client.wire import Answer, Wire, WireError
+from estiva.client.wire import PATIENCE_S, Answer, Wire, WireError, heard, silence
 from estiva.errors import RegistryUnusable
 
 TICK_S = 0.2
@@ -28,7 +28,7 @@ _PAUSE_S = 0.05
 _HOPELESS = 20
 """Failures in a row after which a connection gives up."""
 
-FAULTS = (Refused, RegistryUnusable, WireError, TimeoutError)
+FAULTS = (Refused, RegistryUnusable, WireError)
 """What a request may end with."""
 
 _OK = HTTPStatus.OK
@@ -48,7 +48,8 @@ class Order:
     """What one process is to do.
 
     `size` is that of a pushed blob or layer, or of the body that a read must answer; `path` is what is read; `limit`
-    how many may be pushed; `mark` makes what this process pushes unlike anything else.
+    how many may be pushed; `mark` makes what this process pushes unlike anything else; `patience`, in seconds, is how
+    long nothing may come.
     """
 
     phase: Phase
@@ -61,6 +62,11 @@ class Order:
     path: str = ""
     limit: int = 0
     mark: str = ""
+    patience: float = PATIENCE_S
+
+    def client(self) -> Registry:
+        """Return a client of the repository."""
+        return Registry(self.address, self.repository, self.credentials, patience=self.patience)
 
 
 def obey(order: Order, pipe: Pipe) -> None:
@@ -75,7 +81,7 @@ class _Load:
         self._order = order
         self._pipe = pipe
         self._tally = Tally()
-        self._clients = [Registry(order.address, order.repository, order.credentials) for _ in range(order.connections)]
+        self._clients = [order.client() for _ in range(order.connections)]
         self._tasks: list[asyncio.Task[None]] = []
         self._begun = 0
         self._end = 0.0
@@ -86,7 +92,7 @@ class _Load:
             # Each connection is open, and has its token, before anything is measured.
             await asyncio.gather(*(client.request("GET", "/v2/") for client in self._clients))
         except FAULTS as error:
-            self._pipe.send(said(error))
+            self._pipe.send(str(error))
             return
         self._pipe.send(None)
         if self._pipe.recv() != GO:
@@ -138,7 +144,7 @@ class _Load:
         return not self._order.limit or self._begun < self._order.limit
 
     async def _lost(self, client: Registry, error: Exception) -> None:
-        self._tally.fail(said(error))
+        self._tally.fail(str(error))
         client.close()
         await asyncio.sleep(_PAUSE_S)
 
@@ -189,6 +195,7 @@ class _Load:
         The next request leaves in the call that reads the answer to the one before: no task is woken for it.
         """
         over: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        over.add_done_callback(heard)
         tally, size, now = self._tally, self._order.size, time.monotonic
         begin = now()
 
@@ -211,12 +218,7 @@ class _Load:
 
         wire.send(request, receive)
         while not over.done():
-            await asyncio.wait({over}, timeout=ANSWER_S)
-            if not over.done() and now() - begin > ANSWER_S:
-                raise TimeoutError
+            await asyncio.wait({over}, timeout=self._order.patience)
+            if not over.done() and now() - begin > self._order.patience:
+                raise WireError(silence(self._order.patience), begun=True)
         return over.result()
-
-
-def said(error: Exception) -> str:
-    """Return what is told of a failure."""
-    return f"no answer within {ANSWER_S} seconds" if isinstance(error, TimeoutError) else str(error)

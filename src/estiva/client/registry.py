@@ -13,12 +13,10 @@ import msgspec
 from estiva.client.access import Access, Credentials
 from estiva.client.address import Address
 from estiva.client.content import MANIFEST_TYPE, Blob
-from estiva.client.wire import Answer, Buffer, Wire, WireError
+from estiva.client.wire import PATIENCE_S, Answer, Buffer, Wire, WireError
 from estiva.errors import EstivaError, RegistryUnusable
 
-CONNECT_S = 10
-ANSWER_S = 60
-"""Seconds that one answer, or one body, may take."""
+CONNECT_S = 10.0
 
 UNAUTHORIZED = HTTPStatus.UNAUTHORIZED
 
@@ -44,12 +42,14 @@ class _Errors(msgspec.Struct):
     errors: list[_Error] = []
 
 
-async def connect(address: Address) -> Wire:
-    """Open a connection. Raises RegistryUnusable, with what may be wrong."""
+async def connect(address: Address, patience: float = PATIENCE_S) -> Wire:
+    """Open a connection, of that patience in seconds. Raises RegistryUnusable, with what may be wrong."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(CONNECT_S):
-            _, wire = await loop.create_connection(Wire, address.host, address.port, ssl=address.context())
+        async with asyncio.timeout(min(CONNECT_S, patience)):
+            _, wire = await loop.create_connection(
+                lambda: Wire(patience), address.host, address.port, ssl=address.context()
+            )
     except ssl.SSLCertVerificationError as error:
         raise RegistryUnusable(
             f"the certificate of {address} is not trusted: {error.verify_message}",
@@ -60,7 +60,7 @@ async def connect(address: Address) -> Wire:
             f"{address} does not speak TLS ({error.reason})", hint=f"try http://{address.authority}"
         ) from error
     except TimeoutError as error:
-        raise RegistryUnusable(f"{address} does not answer") from error
+        raise RegistryUnusable(f"{address} takes no connection within {min(CONNECT_S, patience):g} seconds") from error
     except OSError as error:
         raise RegistryUnusable(
             f"nothing can be reached at {address}: {error.strerror or error}", hint="is the registry running?"
@@ -68,24 +68,21 @@ async def connect(address: Address) -> Wire:
     return wire
 
 
-async def _fetch(address: Address, request: bytes) -> Answer:
-    wire = await connect(address)
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await wire.ask(request)
-    except (WireError, TimeoutError) as error:
-        raise RegistryUnusable(f"{address} gives no token: {error}") from error
-    finally:
-        wire.close()
-
-
 class Registry:
-    """A client of one repository; `created` are paths that a DELETE would remove again."""
+    """A client of one repository; `created` are paths that a DELETE would remove again, `patience` is in seconds."""
 
-    def __init__(self, address: Address, repository: str, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        repository: str,
+        credentials: Credentials | None = None,
+        *,
+        patience: float = PATIENCE_S,
+    ) -> None:
         self.address = address
         self.repository = repository
-        self.access = Access(address=address, repository=repository, credentials=credentials, fetch=_fetch)
+        self.patience = patience
+        self.access = Access(address=address, repository=repository, credentials=credentials, fetch=self._fetch)
         self.created: list[str] = []
         self._wire: Wire | None = None
 
@@ -105,8 +102,17 @@ class Registry:
         """Return the open connection, opened anew after the server closed it. Raises RegistryUnusable."""
         if self._wire is None or self._wire.closed:
             self.close()
-            self._wire = await connect(self.address)
+            self._wire = await connect(self.address, self.patience)
         return self._wire
+
+    async def _fetch(self, address: Address, request: bytes) -> Answer:
+        wire = await connect(address, self.patience)
+        try:
+            return await wire.ask(request)
+        except WireError as error:
+            raise RegistryUnusable(f"{address} gives no token: {error}") from error
+        finally:
+            wire.close()
 
     def render(self, method: str, path: str, headers: str = "") -> bytes:
         """Return a request without a body, with what access asks for; `headers` are whole lines."""
@@ -114,7 +120,7 @@ class Registry:
         return f"{text}{_ACCEPT}{self.access.line}{headers}\r\n".encode("latin-1")
 
     async def request(self, method: str, path: str, headers: str = "", body: Sequence[Buffer] = ()) -> Answer:
-        """Send one request, again after a challenge. Raises RegistryUnusable, WireError, TimeoutError."""
+        """Send one request, again after a challenge. Raises RegistryUnusable, WireError."""
         answer = await self._ask(method, path, headers, body)
         if answer.status == UNAUTHORIZED:
             await self.access.meet(answer.headers("WWW-Authenticate"))
@@ -124,14 +130,13 @@ class Registry:
     async def _ask(self, method: str, path: str, headers: str, body: Sequence[Buffer]) -> Answer:
         wire = await self.wire()
         request, bodiless = self.render(method, path, headers), method == "HEAD"
-        async with asyncio.timeout(ANSWER_S):
-            try:
-                return await wire.ask(request, body, bodiless=bodiless)
-            except WireError as error:
-                # A server may close a connection that rested just when the next request is on its way.
-                if error.begun or method not in _REPEATABLE:
-                    raise
-            return await (await self.wire()).ask(request, body, bodiless=bodiless)
+        try:
+            return await wire.ask(request, body, bodiless=bodiless)
+        except WireError as error:
+            # A server may close a connection that rested just when the next request is on its way.
+            if error.begun or method not in _REPEATABLE:
+                raise
+        return await (await self.wire()).ask(request, body, bodiless=bodiless)
 
     async def download(self, path: str) -> int:
         """Fetch a blob, drop its bytes, and return how many they were. Raises Refused, and what `request` does."""
@@ -142,9 +147,7 @@ class Registry:
         return expect(answer, "a download", 200).length
 
     async def _count(self, path: str) -> Answer:
-        wire = await self.wire()
-        async with asyncio.timeout(ANSWER_S):
-            return await wire.count(self.render("GET", path))
+        return await (await self.wire()).count(self.render("GET", path))
 
     async def push_blob(self, blob: Blob) -> None:
         """Push as docker does: POST, one chunked PATCH, an empty PUT. Raises Refused, and what `request` does."""
@@ -197,4 +200,4 @@ def expect(answer: Answer, what: str, *statuses: int) -> Answer:
     except ValueError:
         told = _Error()
     text = f"{what} was answered with {answer.status} {told.code} {told.message[:200]}"
-    raise Refused(" ".join(text.split()))
+    raise Refused(" ".join("".join(letter if letter.isprintable() else " " for letter in text).split()))

@@ -45,7 +45,7 @@ async def look_at(client: Registry, reference: str) -> Subject:
 
 
 async def provide(client: Registry, size: int, mark: str) -> Subject:
-    """Push an image with a layer of `size` bytes to read; raises what `look_at` does."""
+    """Push an image with a layer of `size` bytes to read. Raises what `look_at` does."""
     subject = Subject(server=await _greet(client))
     layer, config = Blobs(size).blob(mark), config_blob(mark)
     document = manifest(config, [layer], mark)

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 from estiva.client.access import Credentials
 from estiva.client.address import Address
 from estiva.client.crew import Interrupted, Progress, run_together
-from estiva.client.load import FAULTS, Order, Phase, said
+from estiva.client.load import FAULTS, Order, Phase
 from estiva.client.registry import Registry
 from estiva.client.removal import Removal, remove
 from estiva.client.subject import Subject, look_at, provide
 from estiva.client.tally import Tally
+from estiva.client.wire import PATIENCE_S
 from estiva.errors import RegistryUnusable
 
 LAYER = 1024 * 1024
@@ -28,8 +29,9 @@ SCHEMA = 1
 class Plan:
     """What is asked for.
 
-    `size` is that of a large blob, `most` the bytes that one phase may push at most. With a `reference` (tag or
-    digest) nothing is pushed: that image of the repository is read.
+    `size` is that of a large blob, `most`, no less, the bytes that one phase may push at most. With a `reference` (tag
+    or digest) nothing is pushed: that image of the repository is read. `patience` is how long nothing may come, and
+    like `seconds` in seconds.
     """
 
     address: Address
@@ -42,10 +44,11 @@ class Plan:
     size: int
     most: int
     reference: str = ""
+    patience: float = PATIENCE_S
 
     def client(self) -> Registry:
         """Return a client of the repository."""
-        return Registry(self.address, self.repository, self.credentials)
+        return Registry(self.address, self.repository, self.credentials, patience=self.patience)
 
 
 class Watch(Protocol):
@@ -140,11 +143,13 @@ async def _look(plan: Plan, run: str, created: list[str]) -> Subject:
         try:
             if plan.reference:
                 return await look_at(client, plan.reference)
-            return await provide(client, plan.size, f"{run}-subject")
+            # What is not read need not be large; without that, a push still tells what is wrong with pushes.
+            size = plan.size if Phase.PULL in plan.phases else min(plan.size, LAYER)
+            return await provide(client, size, f"{run}-subject")
         except FAULTS as error:
             if isinstance(error, RegistryUnusable):
                 raise
-            raise RegistryUnusable(f"{plan.address}: {said(error)}") from error
+            raise RegistryUnusable(f"{plan.address}: {error}") from error
         finally:
             created += client.created
 
@@ -155,14 +160,14 @@ def _possible(plan: Plan, subject: Subject) -> list[Phase]:
 
 
 def _orders(plan: Plan, phase: Phase, subject: Subject, mark: str) -> list[Order]:
-    """Divide the connections among the processes."""
+    """Divide the connections, and what may be pushed, among the processes."""
     size, path, limit = {
-        Phase.PUSH: (plan.size, "", plan.most // plan.size),
-        Phase.IMAGES: (LAYER, "", plan.most // LAYER),
+        Phase.PUSH: (plan.size, "", max(1, plan.most // plan.size)),
+        Phase.IMAGES: (LAYER, "", max(1, plan.most // LAYER)),
         Phase.MANIFESTS: (subject.manifest_size, subject.manifest, 0),
         Phase.PULL: (subject.blob_size, subject.blob, 0),
     }[phase]
-    processes = min(plan.processes, plan.connections)
+    processes = min(plan.processes, plan.connections, limit or plan.processes)
     return [
         Order(
             phase=phase,
@@ -173,8 +178,9 @@ def _orders(plan: Plan, phase: Phase, subject: Subject, mark: str) -> list[Order
             seconds=plan.seconds,
             size=size,
             path=path,
-            limit=0 if path else max(1, limit // processes),
+            limit=limit // processes + (number < limit % processes),
             mark=f"{mark}-{number}",
+            patience=plan.patience,
         )
         for number in range(processes)
     ]

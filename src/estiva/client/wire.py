@@ -4,17 +4,23 @@
 1. One request at a time.
 2. Nothing is copied that need not be: the kernel writes into one buffer, of a head only the status and the length are
    looked at, and a body is counted, not kept, unless its asker wants it.
-3. A server is not trusted to come to an end: heads, interim answers, lines between chunks, trailers and what is kept of
-   a body have bounds. How long an answer may take is up to its asker.
+3. A server is not trusted to come to an end: heads, interim answers, lines between chunks, trailers, what is kept of a
+   body, and how long nothing comes, have bounds.
+4. A refusal is heard wherever it can be: before the request, in the middle of its body, from a connection that is lost.
 """
 
 import asyncio
+import contextlib
+import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar, cast
 
 import msgspec
+
+from estiva.client.chunks import Chunks
 
 T = TypeVar("T")
 Buffer = bytes | memoryview
@@ -28,16 +34,18 @@ KEPT = 1024 * 1024
 INTERIM = 16
 """Answers of the 1xx kind that may precede one that counts."""
 
-LINE = 8 * 1024
-"""Bytes of a line between chunks, and of all trailers behind them."""
+PATIENCE_S = 30.0
+"""Seconds in which an answer has to begin, and in which something has to move while a body is on its way."""
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,18})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection:[^\r]*close", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
+_REFUSAL = 400  # from this status on
 _BODILESS = frozenset({204, 304})
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;.*)?", re.DOTALL)  # RFC 9112, section 7.1
+_SLOWEST = 1024
+"""Bytes in a second that a body has to move at least, on average."""
 
 
 class WireError(Exception):
@@ -78,19 +86,26 @@ Receive = Callable[[Answer | WireError], None]
 
 
 class Wire(asyncio.BufferedProtocol):
-    """One connection; `closed` once it cannot carry another request."""
+    """One connection; `closed` once it cannot carry another request. `patience` is in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE_S) -> None:
         self.closed = False
+        self._patience = patience
+        self._begun = self._moved = 0.0  # readings of the monotonic clock: the request, the last bytes of a body
+        self._count = 0  # bytes of bodies that moved since the request
+        self._watch: asyncio.TimerHandle | None = None
+        self._asked = False
+        self._early: Answer | WireError | None = None  # came before anything was asked
         self._buffer = bytearray(WINDOW)
         self._view = memoryview(self._buffer)
         self._filled = 0
         self._receive: Receive | None = None
         self._bodiless = False
-        self._keeps = False
+        self._keeps = True
         self._interim = 0
         self._answer: Answer | None = None  # its head has come, its body not yet
         self._left = 0
+        self._endless = False  # the body ends with the connection
         self._chunks: Chunks | None = None
         self._kept = bytearray()
         self._writable = asyncio.Event()
@@ -99,6 +114,13 @@ class Wire(asyncio.BufferedProtocol):
 
     def send(self, request: bytes, receive: Receive, *, bodiless: bool = False, keep: bool = False) -> None:
         """Send a request; `receive` hears the answer, or why there is none. A HEAD is `bodiless`."""
+        self._asked, early, self._early = True, self._early, None
+        if early is not None:
+            receive(early)
+            return
+        if self._answer is not None:  # on its way before anything was asked
+            self._receive = receive
+            return
         if self._transport is None or self.closed:
             receive(WireError("the server closed the connection", begun=False))
             return
@@ -114,7 +136,9 @@ class Wire(asyncio.BufferedProtocol):
         return await self._ask(request, (), bodiless=False, keep=False)
 
     async def _ask(self, request: bytes, body: Sequence[Buffer], *, bodiless: bool, keep: bool) -> Answer:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        future.add_done_callback(heard)
 
         def receive(answer: Answer | WireError) -> None:
             if future.done():
@@ -124,11 +148,15 @@ class Wire(asyncio.BufferedProtocol):
             else:
                 future.set_result(answer)
 
+        self._begun = self._moved = time.monotonic()
+        self._count = 0
+        self._watch = loop.call_later(self._patience, self._look)
         self.send(request, receive, bodiless=bodiless, keep=keep)
         try:
             await self._write(body, future)
             return await future
         finally:
+            self._watch.cancel()
             if self._receive is receive or not future.done():
                 self.close()  # the answer is still to come: whoever asks next must not get it
 
@@ -136,10 +164,25 @@ class Wire(asyncio.BufferedProtocol):
         for part in body:
             await self._writable.wait()
             # A server that answers before it has the body will not read the rest of it.
-            if answer.done() or self._transport is None or self.closed:
+            if answer.done() or self._transport is None or self.closed or self._transport.is_closing():
                 self.closed = True
                 return
+            self._move(len(part))
             self._transport.write(part)
+
+    def _move(self, count: int) -> None:
+        self._moved = time.monotonic()
+        self._count += count
+
+    def _look(self) -> None:
+        """Give up when nothing moves any more, or too little; else look again later."""
+        now = time.monotonic()
+        rest = self._patience - (now - self._moved)
+        if rest <= 0 or now - self._begun > self._patience + self._count / _SLOWEST:
+            self._fail(silence(self._patience, begun=self._answer is not None), begun=True)
+            self.close()
+        else:
+            self._watch = asyncio.get_running_loop().call_later(rest, self._look)
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -154,8 +197,22 @@ class Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits."""
         self.closed = True
+        if exc is not None:
+            self._read_rest()
+        if self._answer is not None and self._endless and (exc is None or self._answer.status >= _REFUSAL):
+            self._finish()
         self._writable.set()
         self._fail(f"the server closed the connection{f' ({exc})' if exc else ''}")
+
+    def _read_rest(self) -> None:
+        """Read what came before the connection broke: a server that refuses a body answers, and closes."""
+        assert self._transport is not None
+        socket = self._transport.get_extra_info("socket")
+        if socket is None or self._transport.get_extra_info("ssl_object") is not None:
+            return
+        with contextlib.suppress(OSError):
+            while (self._receive or not self._asked) and (count := os.readv(socket.fileno(), [self.get_buffer(-1)])):
+                self.buffer_updated(count)
 
     def pause_writing(self) -> None:
         """Hold the rest of a body."""
@@ -172,6 +229,7 @@ class Wire(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Read what came."""
         if self._answer is not None:
+            self._move(nbytes)
             self._read_body(0, nbytes)
             return
         self._filled += nbytes
@@ -207,34 +265,40 @@ class Wire(asyncio.BufferedProtocol):
         if b"lose" in head and _CLOSES.search(head):
             self.closed = True
         came, self._filled = self._filled, 0
+        self._move(came)
         self._begin_body(status, head)
         self._read_body(end, came)
 
     def _begin_body(self, status: int, head: bytes) -> None:
         length = _LENGTH.search(head)
         self._left = int(length[1]) if length else 0
-        self._chunks = None
+        self._chunks, self._endless = None, False
         if self._bodiless or status in _BODILESS:
             self._answer, self._left = Answer(status, head, self._left), 0
             return
         if length is None and _CHUNKED.search(head):
             self._chunks = Chunks()
         elif length is None:
-            self.closed = True  # the body ends with the connection, and nobody here needs it
+            self._endless = self.closed = True
         self._answer = Answer(status, head, self._left)
 
     def _read_body(self, start: int, end: int) -> None:
         if self._chunks is not None:
             self._read_chunks(bytes(self._view[start:end]))
             return
-        if end - start > self._left:
-            self._fail("more bytes came than were announced")
-            self.close()
-            return
-        self._left -= end - start
+        assert self._answer is not None
+        if self._endless:
+            self._answer = self._answer._replace(length=self._answer.length + end - start)
+        elif end - start > self._left:
+            if self._answer.status < _REFUSAL:
+                self._fail("more bytes came than were announced")
+                self.close()
+                return
+            self.closed, end = True, start + self._left  # it takes the body that it refused for a request
         if self._keeps:
             self._keep(self._view[start:end])
-        self._go_on(done=not self._left)
+        self._left -= 0 if self._endless else end - start
+        self._go_on(done=not self._left and not self._endless)
 
     def _read_chunks(self, data: bytes) -> None:
         assert self._chunks is not None
@@ -271,70 +335,27 @@ class Wire(asyncio.BufferedProtocol):
         self._answer = self._receive = None
         if receive is None:
             self.close()  # an answer that nobody asked for
+            if not self._asked and answer.status >= _REFUSAL:
+                self._early = answer
         else:
             receive(answer)
 
-    def _fail(self, text: str) -> None:
-        receive, begun = self._receive, self._answer is not None or self._filled > 0
+    def _fail(self, text: str, *, begun: bool = False) -> None:
+        receive, begun = self._receive, begun or self._answer is not None or self._filled > 0
         self._answer = self._receive = None
         self._filled, self._kept = 0, bytearray()
         if receive is not None:
             receive(WireError(text, begun=begun))
+        elif not self._asked and self._early is None:
+            self._early = WireError(text, begun=begun)
 
 
-class Chunks:
-    """Reads a chunked body (RFC 9112, section 7.1) from pieces of any size; `done` at its end.
+def heard(future: "asyncio.Future[Answer] | asyncio.Future[Answer | None]") -> None:
+    """Take note of what a future ends with, for whoever waited may have been cancelled."""
+    if not future.cancelled():
+        future.exception()
 
-    It holds back no more than the line that it is in.
-    """
 
-    def __init__(self) -> None:
-        self.done = False
-        self._left = 0  # bytes of the chunk at hand that are still to come
-        self._line = b""  # as far as it has come
-        self._take = self._take_size  # takes the next line
-        self._trailers = 0
-
-    def feed(self, data: bytes) -> list[memoryview]:
-        """Return the pieces of content in `data`. Raises ValueError, with what is wrong, when it is not chunked."""
-        view, content, at = memoryview(data), [], 0
-        while at < len(data):
-            if self.done:
-                raise ValueError("bytes came behind its end")
-            if self._left:
-                content.append(view[at : at + self._left])
-                at += len(content[-1])
-                self._left -= len(content[-1])
-            else:
-                at = self._read_line(data, at)
-        return content
-
-    def _read_line(self, data: bytes, start: int) -> int:
-        """Read a line as far as it has come, and return where that is."""
-        end = data.find(b"\n", start) + 1 or len(data)
-        self._line += data[start:end]
-        if len(self._line) > LINE:
-            raise ValueError(f"a line between chunks has no end within {LINE} bytes")
-        if self._line.endswith(b"\r\n"):
-            line, self._line = self._line[:-2], b""
-            self._take(line)
-        elif self._line.endswith(b"\n"):
-            raise ValueError(f"{self._line[:20]!r} is no line")
-        return end
-
-    def _take_size(self, line: bytes) -> None:
-        if not (found := _SIZE.fullmatch(line)):
-            raise ValueError(f"{line[:20]!r} is not the size of a chunk")
-        self._left = int(found[1], 16)
-        self._take = self._take_end if self._left else self._take_trailer
-
-    def _take_end(self, line: bytes) -> None:
-        if line:
-            raise ValueError("a chunk is longer than its size")
-        self._take = self._take_size
-
-    def _take_trailer(self, line: bytes) -> None:
-        self.done = not line
-        self._trailers += len(line)
-        if self._trailers > LINE:
-            raise ValueError(f"more than {LINE} bytes of trailers came")
+def silence(seconds: float, *, begun: bool = False) -> str:
+    """Return what is told of a server from which nothing comes."""
+    return f"{'an answer did not go on' if begun else 'no answer began'} within {seconds:g} seconds (--timeout)"
