@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
@@ -10,15 +11,14 @@ import ssl
 import subprocess
 import time
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from harness.client import connect
 from harness.content import Image
-from harness.process import HEARING_INTERRUPTS, command, environment, run, serving
+from harness.process import command, environment, run, serving
 
-from .fake import answering, reply
+from .fake import answering, handling, reply
 
 SMALL = ("--duration", "500ms", "--connections", "3", "--processes", "2", "--size", "64KiB")
 CONFIG = """\
@@ -86,7 +86,8 @@ async def test_people_get_a_table(estiva):
 
     assert done.returncode == 0, done.stderr
     assert "manifests" in done.stdout
-    assert "Deleted again: 3" in done.stdout
+    assert "Deleted again: 3 manifests, blobs and uploads. The registry may keep their room until" in done.stdout
+    assert "(3 connections, 2 processes)" in done.stdout
     assert "push" not in done.stdout.partition("Deleted")[0].partition("phase")[2]
 
 
@@ -121,13 +122,22 @@ async def test_an_image_that_is_there_is_read_and_nothing_is_pushed(tmp_path):
     assert [entry for entry in written if "estiva-bench" in json.dumps(entry)] == []
 
 
-async def test_an_interrupt_ends_a_run_with_what_was_measured_and_removes_it(estiva):
-    arguments = command("bench", estiva, "--duration", "60s", "--size", "64KiB", "--json", "--processes", "2")
+LONG = ("--duration", "60s", "--size", "64KiB", "--json", "--processes", "2")
+HEARING = ("env", "--default-signal=INT,TERM,HUP")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_an_interrupt_ends_a_run_with_what_was_measured_and_removes_it(estiva, number):
     process = await asyncio.create_subprocess_exec(
-        *HEARING_INTERRUPTS, *arguments, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        *HEARING,
+        *command("bench", estiva, *LONG),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     await until_pushed(estiva)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, number)  # as a terminal does
     output, errors = await process.communicate()
 
     assert process.returncode == 130, errors
@@ -137,6 +147,29 @@ async def test_an_interrupt_ends_a_run_with_what_was_measured_and_removes_it(est
     assert phases(document) == ["push"]
     assert document["phases"][0]["done"] > 0
     assert document["left"] == 0
+
+
+async def test_what_was_pushed_is_removed_when_the_terminal_is_closed(tmp_path):
+    async with serving(tmp_path / "data") as server:
+        ours, theirs = os.openpty()
+        process = await asyncio.create_subprocess_exec(
+            *("setsid", "--ctty", *HEARING),
+            *command("bench", server.base, *LONG),
+            env=environment(),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        asyncio.get_running_loop().add_reader(ours, os.read, ours, 1 << 16)
+        await until_pushed(server.base)
+        asyncio.get_running_loop().remove_reader(ours)
+        os.close(ours)
+        await process.wait()
+        async with asynccontextmanager(connect)(server.base) as client:
+            left = await client.get("/v2/estiva-bench/tags/list")
+
+    assert left.json["tags"] == []
 
 
 async def until_pushed(base):
@@ -243,11 +276,43 @@ async def test_failed_requests_are_counted_and_make_the_exit_code_one(tmp_path):
         (("--size", "big"), "not a size"),
         (("--user", "ann"), "--password-stdin"),
         (("--repository", "A B"), "repository name"),
-        (("--image", "a/b"), "the tag"),
+        (("--image", "a/b"), "NAME:TAG"),
+        (("--image", ""), "NAME:TAG"),
+        (("--image", "a/b:v1", "--only", "push"), "--image pushes nothing"),
+        (("--duration", "0"), "write 100ms or more"),
+        (("--duration", "long"), "not a duration"),
+        (("--timeout", "0"), "write 100ms or more"),
+        (("--size", "0"), "write 32B or more"),
+        (("--size", "1GiB", "--most", "100MiB"), "raise --most as well"),
+        (("--most", "100KiB"), "1MiB"),
     ],
 )
-async def test_a_wrong_option_is_told(arguments, message, tmp_path: Path):
+async def test_a_wrong_option_is_told_by_its_name(arguments, message):
     done = await bench("http://127.0.0.1:1", *arguments)
 
     assert done.returncode == 2
-    assert message in " ".join(done.stderr.split())
+    told = " ".join(done.stderr.replace("\u2502", " ").split())
+    assert "Invalid value for '--" in told
+    assert message in told
+
+
+async def test_what_is_not_pushed_need_not_be_small():
+    done = await bench("http://127.0.0.1:1", "--image", "a/b:v1", "--most", "1MiB")
+
+    assert "nothing can be reached" in done.stderr
+
+
+async def test_a_registry_that_takes_a_connection_and_never_answers_is_told():
+    async with handling(lambda reader, _: reader.read()) as port:
+        done = await bench(f"http://127.0.0.1:{port}", "--timeout", "300ms")
+
+    assert done.returncode == 2
+    assert done.stderr == f"estiva: http://127.0.0.1:{port}: no answer began within 0.3 seconds (--timeout)\n"
+
+
+async def test_one_phase_of_one_large_blob_is_one_push(estiva):
+    done = await bench(estiva, "--only", "push", "--size", "8MiB", "--most", "8MiB", "--duration", "10s", "--json")
+
+    document = json.loads(done.stdout)
+    assert (document["phases"][0]["done"], document["phases"][0]["failed"]) == (1, 0)
+    assert document["removed"] == 4
