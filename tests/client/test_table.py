@@ -76,9 +76,9 @@ def test_of_deleted_things_no_more_is_promised_than_is_known():
 def test_what_is_over_is_not_in_the_last_frame():
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     with Display(plan(), console) as display:
-        display.begin("looking at the registry")
+        display.begin("looking")
         display.measuring(Phase.PUSH)(1.0, 10, 1 << 20)
-        display.begin("removing what was pushed")
+        display.begin("removing")
         display.removing(1, 2)
     last = re.split(r"\x1b\[\d*A", console.file.getvalue())[-1]
 
@@ -93,7 +93,7 @@ def test_a_terminal_that_is_gone_ends_nothing():
             raise OSError(5, "Input/output error")
 
     with Display(plan(), Console(file=Gone(), force_terminal=True)) as display:
-        display.begin("looking at the registry")
+        display.begin("looking")
         display.measuring(Phase.PUSH)(1.0, 10, 1 << 20)
-        display.begin("removing what was pushed")
+        display.begin("removing")
         display.removing(1, 2)

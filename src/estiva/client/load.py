@@ -71,7 +71,7 @@ class Order:
 
 def obey(order: Order, pipe: Pipe) -> None:
     """Run an order in this process: tell when it is ready, wait for the word, report now and then, and at the end."""
-    gone = contextlib.suppress(BrokenPipeError, EOFError, ConnectionResetError)
+    gone = contextlib.suppress(EOFError, ConnectionResetError)
     with gone, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_Load(order, pipe).run())
 
@@ -88,13 +88,22 @@ class _Load:
         self._blobs = Blobs(order.size if order.phase in (Phase.PUSH, Phase.IMAGES) else 0)
 
     async def run(self) -> None:
+        """Do all of it."""
+        try:
+            await self._follow()
+        finally:
+            for client in self._clients:
+                client.close()
+            await asyncio.sleep(0)  # in which connections close
+
+    async def _follow(self) -> None:
         try:
             # Each connection is open, and has its token, before anything is measured.
             await asyncio.gather(*(client.request("GET", "/v2/") for client in self._clients))
         except FAULTS as error:
-            self._pipe.send(str(error))
+            self._tell(str(error))
             return
-        self._pipe.send(None)
+        self._tell(None)
         if self._pipe.recv() != GO:
             return
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._stop)
@@ -105,9 +114,11 @@ class _Load:
         tally.finished = time.monotonic()
         tally.busy = (time.process_time() - cpu) / (tally.finished - tally.started)
         tally.created += [path for client in self._clients for path in client.created]
-        for client in self._clients:
-            client.close()
-        self._pipe.send(tally)
+        self._tell(tally)
+
+    def _tell(self, what: object) -> None:
+        with contextlib.suppress(OSError):  # nobody leads any more: that ends this process elsewhere
+            self._pipe.send(what)
 
     async def _drive(self) -> None:
         work = self._read_manifests if self._order.phase is Phase.MANIFESTS else self._repeat
@@ -115,7 +126,7 @@ class _Load:
         waiting = set(self._tasks)
         while waiting:
             _, waiting = await asyncio.wait(self._tasks, timeout=TICK_S)
-            self._pipe.send((self._tally.done, self._tally.bytes, self._tally.failed))
+            self._tell((self._tally.done, self._tally.bytes, self._tally.failed))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _stop(self) -> None:

@@ -122,7 +122,7 @@ def run_trial(plan: Plan, watch: Watch) -> Report:
     report, created = Report(plan=plan), list[str]()
     run = secrets.token_hex(4)
     try:
-        watch.begin("looking at the registry")
+        watch.begin("looking")
         subject = asyncio.run(_look(plan, run, created))
         report.server, report.notes = subject.server, subject.notes
         for phase in _possible(plan, subject):
@@ -198,7 +198,7 @@ def _measure(report: Report, orders: list[Order], watch: Watch) -> Tally:
 
 def _remove(report: Report, created: list[str], watch: Watch) -> None:
     if created:
-        watch.begin("removing what was pushed")
+        watch.begin("removing")
         try:
             asyncio.run(remove(report.plan.client, created, report.removal, watch.removing))
         except KeyboardInterrupt:
