@@ -60,7 +60,8 @@ def test_every_setting_stands_in_it_with_its_meaning_and_its_source(tmp_path):
     top = {key: value for key, value in document.items() if not isinstance(value, dict)}
     keys = [*top, *(f"{part}.{name}" for part in document.keys() - top.keys() for name in document[part])]
     assert sorted(keys) == sorted(setting.key for setting in describe_settings())
-    assert "# TCP port to listen on; 0 takes a free one.\n# ESTIVA_PORT, number, 0 to 65535; from --port\nport = 5001\n" in text
+    assert "# TCP port to listen on; 0 takes a free one.\n" in text
+    assert "# ESTIVA_PORT, number, 0 to 65535; from --port\nport = 5001\n" in text
     assert '# ESTIVA_STORAGE_MIN_FREE, size; from ESTIVA_STORAGE_MIN_FREE\nmin_free = "1GiB"\n' in text
     assert "# ESTIVA_LIMITS_PAGE, number, 1 to 1000000; from default\npage = 1000\n" in text
 
